@@ -1,0 +1,35 @@
+"""STMem for anomalib: abnormal events in the video of a fixed camera, learned from normal video only.
+
+=====================  =================================================================================
+``registration``       makes the stock ``anomalib`` command know what this package adds
+``data``               video -> frames -> labels -> clips -> datamodules; the drawn demo scene
+``model``              clips -> shift, attention, memory -> prediction -> score; the losses
+``lightning_model``    ``STMem``: when what is trained, judged and saved
+``post_processor``     score -> calibrated ``pred_score``, label, mask
+``evaluation``         result table, no-learning controls, curves
+``visualizer``         pictures of judged frames
+=====================  =================================================================================
+
+This module imports nothing until a name is asked for: it is loaded at every start of Python (see ``registration``).
+"""
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "STMem": ".lightning_model",
+    "CalibratedPostProcessor": ".post_processor",
+    "ClipVisualizer": ".visualizer",
+    "VideoFolder": ".data.datamodule",
+    "WalkwayDemo": ".data.demo",
+    "write_scene": ".data.scene",
+}
+__all__ = ["CalibratedPostProcessor", "ClipVisualizer", "STMem", "VideoFolder", "WalkwayDemo", "write_scene"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name], __name__), name)

@@ -1,0 +1,41 @@
+"""The batch that flows through STMem's steps: anomalib's VideoBatch with what the network measured."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from anomalib.data import VideoBatch
+
+
+@dataclass
+class JudgedBatch(VideoBatch):
+    """A :class:`VideoBatch` with two more fields, which ``VideoBatch.update`` would drop without a word."""
+
+    prediction: torch.Tensor | None = None  # (b, c, h, w) in [-1, 1]: the final frame Y_hat
+    measurements: torch.Tensor | None = None  # (b, len(MEASUREMENTS))
+
+
+def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
+    """Take any batch that a datamodule yields.
+
+    Raises:
+        TypeError: not a batch of video clips.
+        ValueError: the clips are shorter than ``window + 1`` frames.
+    """
+    if not isinstance(batch, VideoBatch):
+        msg = (
+            f"STMem judges video clips, but the data yields {type(batch).__name__}. Use a video datamodule, such as "
+            "--data VideoFolder, UCSDped, Avenue or ShanghaiTech."
+        )
+        raise TypeError(msg)
+    length = batch.image.shape[1] if batch.image.ndim == 5 else 1
+    if length <= window:
+        msg = (
+            f"The data yields clips of {length} frames; STMem with window {window} needs {window + 1}: "
+            f"{window} to look at and one to judge. Set --data.clip_length_in_frames {window + 1}."
+        )
+        raise ValueError(msg)
+    kept = {field.name: getattr(batch, field.name) for field in fields(VideoBatch)}
+    # Pictures and metrics use what the network sees; carrying the clip twice would double the memory.
+    kept["original_image"] = None
+    return JudgedBatch(**kept)

@@ -1,0 +1,61 @@
+"""The drawn walkway as a datamodule like any other."""
+
+import shutil
+from pathlib import Path
+
+from anomalib.data.utils import ValSplitMode
+from anomalib.utils.path import resolve_dataset_root
+
+from .datamodule import VideoFolder
+from .scene import write_scene
+
+SCENE_VERSION = "1"  # of the drawing; raise it when scene.py changes what it draws
+
+
+class WalkwayDemo(VideoFolder):
+    """The built-in demo scene: :mod:`anomalib_stmem.data.scene` drawn to disk once, then read like any videos.
+
+    Args:
+        root: where the scene is kept; by default ``walkway`` in anomalib's datasets folder. Drawn again if incomplete.
+        scene_seed: of the drawing.
+        clip_length_in_frames: frames per judged clip: the model's ``window`` + 1.
+        frames_between_clips: stride between training clips.
+        train_clip_length: frames per training clip.
+        train_batch_size: clips per training step.
+        eval_batch_size: clips per validation, test or prediction step.
+        num_workers: processes that read clips.
+        val_split_mode: as in :class:`VideoFolder`.
+    """
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        scene_seed: int = 0,
+        clip_length_in_frames: int = 6,
+        frames_between_clips: int = 3,
+        train_clip_length: int | None = 10,
+        train_batch_size: int = 4,
+        eval_batch_size: int = 16,
+        num_workers: int = 2,
+        val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
+    ) -> None:
+        super().__init__(
+            resolve_dataset_root(root, "walkway") / f"v{SCENE_VERSION}_seed{scene_seed}",
+            clip_length_in_frames=clip_length_in_frames,
+            frames_between_clips=frames_between_clips,
+            train_clip_length=train_clip_length,
+            train_batch_size=train_batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            val_split_mode=val_split_mode,
+        )
+        self.scene_seed = scene_seed
+
+    def prepare_data(self) -> None:
+        """Draw the scene unless it is there; the folder gets its name only when whole."""
+        if self.root.is_dir():
+            return
+        unfinished = self.root.with_name(f"{self.root.name}.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        write_scene(unfinished, seed=self.scene_seed)
+        unfinished.rename(self.root)

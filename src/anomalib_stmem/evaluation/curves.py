@@ -1,0 +1,53 @@
+"""The score of each video over time (Fig. 6) and the ROC of streams and sum (Fig. 8)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure  # not pyplot: figures for files need no screen and no global state
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from ..model.scoring import ScoreHead
+
+ABNORMAL, SCORE, THRESHOLD = "#f4b6a6", "#1f4e79", "#b03020"
+
+
+def draw_curves(frames: pd.DataFrame, folder: Path, post_processor: object | None = None) -> None:
+    """Draw ``pred_score`` over the frames of every video, with the threshold and, where known, the truth.
+
+    Args:
+        frames: rows of ``scores.csv``.
+        folder: receives one PNG per video.
+        post_processor: its sensitivity places the threshold; 0.5 without.
+    """
+    threshold = 1 - getattr(post_processor, "image_sensitivity", 0.5)
+    for number, (video, rows) in enumerate(frames.groupby("video", sort=False), start=1):
+        figure = Figure(figsize=(9, 2.6), layout="constrained")
+        axis = figure.subplots()
+        if rows.label.notna().all():
+            axis.fill_between(
+                rows.frame, 0, rows.label, step="mid", color=ABNORMAL, linewidth=0, label="abnormal (ground truth)"
+            )
+        axis.plot(rows.frame, rows.pred_score, color=SCORE, label="anomaly score")
+        axis.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label="threshold")
+        axis.set(xlabel="frame", ylabel="score", ylim=(0, 1), title=f"Video {Path(str(video)).stem}")
+        axis.margins(x=0)
+        axis.legend(loc="upper right", fontsize=8, ncols=3)
+        figure.savefig(folder / f"{number:03d}_{Path(str(video)).stem}.png", dpi=110)
+
+
+def draw_roc(frames: pd.DataFrame, head: ScoreHead, path: Path) -> None:
+    """Draw the ROC of the sum (solid), the temporal (dashed) and the spatial error (dotted), all on one scale."""
+    labels = frames.label.to_numpy()
+    if len(np.unique(labels)) < 2:
+        return
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axis = figure.subplots()
+    for name, error, style in (("both (sum)", "sum", "-"), ("temporal", "temporal", "--"), ("spatial", "spatial", ":")):
+        score = -frames[f"psnr_{head.area}_{error}"]
+        false_alarms, hits, _ = roc_curve(labels, score)
+        axis.plot(false_alarms, hits, style, label=f"{name}: {100 * roc_auc_score(labels, score):.1f} %")
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", title="Frame ROC, all videos on one scale")
+    axis.legend(loc="lower right", title="AUROC")
+    figure.savefig(path, dpi=110)

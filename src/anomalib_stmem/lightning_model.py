@@ -1,0 +1,344 @@
+"""STMem as an anomalib model: what is trained, judged, saved and reported, and when."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from anomalib import LearningType
+from anomalib.metrics import AUROC, Evaluator, F1Score
+from anomalib.models.components import AnomalibModule
+from anomalib.post_processing import PostProcessor
+from anomalib.pre_processing import PreProcessor
+from anomalib.visualization import Visualizer
+from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
+
+from . import demo_run
+from .batch import JudgedBatch, as_judged_batch
+from .evaluation.report import TestReport
+from .model.autoencoder import Architecture
+from .model.loss import Reduction, stream_loss
+from .model.memory import memory_health
+from .model.scoring import AreaName, ErrorName, ScoreHead
+from .model.torch_model import Precision, STMemModel, Streams, frame_differences
+from .post_processor import CalibratedPostProcessor
+from .visualizer import ClipVisualizer
+
+logger = logging.getLogger(__name__)
+
+LIGHTNING_DEFAULT_EPOCHS = 1000  # what Lightning sets when nobody does
+# A checkpoint fits only a model that agrees in these.
+FIXED_BY_CHECKPOINT = (
+    *("streams", "window", "channels", "image_size", "width", "rtsm", "shift_fraction", "rcam", "skips"),
+    *("memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
+    *("score_area", "score_error", "prediction_weight"),
+)
+
+
+class STMem(AnomalibModule):
+    """Spatio-temporal memory network for abnormal events in fixed-camera video (Hu & Zhu 2022).
+
+    Two sub-networks predict the next frame and the next frame difference out of small memories of normal patterns;
+    what they fail to predict is the anomaly. Train on normal video only. The parts and options follow the paper;
+    ``configs/paper`` holds its literal settings, ``docs/paper_map.md`` each equation and how it was read.
+
+    Args:
+        streams: ``both`` sub-networks, or ``spatial`` / ``temporal`` alone (Table IV).
+        window: ``t``, frames that the network looks at; 5 in the paper. The data must yield clips of ``window + 1``.
+        channels: 3 for colour, 1 for grey.
+        image_size: height and width in pixels that frames are resized to; multiples of 8. 256x256 in the paper.
+        width: channels at full resolution; doubled at each of three halvings.
+        rtsm: residual temporal shift in the encoder. Without it the network sees one frame (Table III).
+        shift_fraction: share of channels that RTSM moves. 0 keeps RTSM's convolutions without their past.
+        rcam: residual channel attention in the decoder (Table III).
+        skips: connections from encoder to decoder at the three finer scales.
+        memory: ``all`` puts one on the bottleneck and on every skip (the paper), ``bottleneck`` leaves skips raw,
+            ``none`` has no memory (Table III).
+        memory_items: ``M``, items per memory; 20 in the paper.
+        memory_temperature: divides the cosines in the read's softmax, Eq. (5); 1 in the paper.
+        memory_momentum: share of the old item an update keeps; ``None`` is the literal Eq. (8).
+        memory_restart: updates after which an unused item is placed anew; 0 is never (the paper).
+        memory_learned: whether the loss also moves the items.
+        memory_fusion: the decoder gets query and read (``concat``) or the ``read`` alone.
+        separation_weight: ``alpha_s = beta_s`` of L_s, Eqs. (11)-(12); 0.1 in the paper, 0 switches L_s off.
+        separation_a: margin ``a`` of Eq. (10).
+        separation_b: margin ``b`` of Eq. (10).
+        spatial_weight: ``gamma_i`` of Eq. (13); the temporal stream has ``1 - gamma_i``.
+        loss_reduction: ``mean``, or ``sum`` for the literal norms of Eqs. (9)-(10).
+        score_area: whole-``frame`` PSNR (the paper) or that of the worst ``patch``.
+        score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
+        prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
+        learning_rate: of Adam, annealed to 0 along a cosine; 2e-5 in the paper.
+        default_epochs: trained when ``--trainer.max_epochs`` is not given (or is Lightning's 1000).
+        precision: ``auto`` computes convolutions in bfloat16 where the device has units for it.
+        false_alarm_rate: share of held-out normal frames that may exceed the threshold.
+        seed: of weights, memory and data order; anomalib parses ``--seed_everything`` and does not use it.
+            ``None`` leaves the generators alone.
+        pre_processor: ``True`` for resizing to ``image_size`` and scaling to [-1, 1].
+        post_processor: ``True`` for :class:`CalibratedPostProcessor`.
+        evaluator: ``True`` for anomalib's frame AUROC and F1, and pixel AUROC and F1.
+        visualizer: ``True`` for :class:`ClipVisualizer`.
+
+    Raises:
+        ValueError: an option is outside its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        streams: Streams = "both",
+        window: int = 5,
+        channels: Literal[1, 3] = 3,
+        image_size: tuple[int, int] = (256, 256),
+        width: int = 32,
+        rtsm: bool = True,
+        shift_fraction: float = 0.25,
+        rcam: bool = True,
+        skips: bool = True,
+        memory: Literal["all", "bottleneck", "none"] = "all",
+        memory_items: int = 20,
+        memory_temperature: float = 1.0,
+        memory_momentum: float | None = None,
+        memory_restart: int = 0,
+        memory_learned: bool = False,
+        memory_fusion: Literal["concat", "read"] = "concat",
+        separation_weight: float = 0.1,
+        separation_a: float = 2.0,
+        separation_b: float = 1.0,
+        spatial_weight: float = 0.5,
+        loss_reduction: Reduction = "mean",
+        score_area: AreaName = "patch",
+        score_error: ErrorName = "both",
+        prediction_weight: float = 1.0,
+        learning_rate: float = 2e-5,
+        default_epochs: int = 50,
+        precision: Precision = "auto",
+        false_alarm_rate: float = 0.01,
+        seed: int | None = 0,
+        pre_processor: PreProcessor | bool = True,
+        post_processor: PostProcessor | bool = True,
+        evaluator: Evaluator | bool = True,
+        visualizer: Visualizer | bool = True,
+    ) -> None:
+        if not 0 <= spatial_weight <= 1:
+            msg = f"spatial_weight (gamma_i) must be in [0, 1]; got {spatial_weight}."
+            raise ValueError(msg)
+        super().__init__(pre_processor, post_processor, evaluator, visualizer)
+        self._build()
+
+    def _build(self) -> None:
+        """Make the network that ``hparams`` describe."""
+        options = self.hparams
+        if options.seed is not None:
+            seed_everything(options.seed, workers=True, verbose=False)
+        names = Architecture.__dataclass_fields__
+        architecture = Architecture(**{name: options[name] for name in names})
+        head = ScoreHead(options.score_area, options.score_error, options.prediction_weight)
+        self.model = STMemModel(architecture, head, options.streams, options.precision)
+
+    # -- what anomalib asks of every model ---------------------------------------------------------------------------
+
+    @property
+    def learning_type(self) -> LearningType:
+        """STMem learns from normal video only."""
+        return LearningType.ONE_CLASS
+
+    @property
+    def trainer_arguments(self) -> dict[str, Any]:
+        """Nothing: what stands here would override what the user passes to the trainer."""
+        return {}
+
+    def configure_pre_processor(self, image_size: tuple[int, int] | None = None) -> PreProcessor:  # type: ignore[override]
+        """Resize to ``image_size``, turn grey if ``channels`` is 1, and scale [0, 1] to [-1, 1]."""
+        channels = self.hparams.channels
+        size = list(image_size or self.hparams.image_size)
+        grey = [Grayscale(num_output_channels=1)] if channels == 1 else []
+        scale = Normalize(mean=[0.5] * channels, std=[0.5] * channels)
+        return PreProcessor(transform=Compose([Resize(size, antialias=True), *grey, scale]))
+
+    def configure_post_processor(self) -> PostProcessor:
+        """Calibrate on normal video."""
+        return CalibratedPostProcessor(self.hparams.false_alarm_rate)
+
+    @staticmethod
+    def configure_evaluator() -> Evaluator:
+        """anomalib's default metrics; the pixel AUROC is binned, because exact it would keep every pixel in memory."""
+        return Evaluator(
+            test_metrics=[
+                AUROC(fields=["pred_score", "gt_label"], prefix="image_"),
+                F1Score(fields=["pred_label", "gt_label"], prefix="image_"),
+                AUROC(fields=["anomaly_map", "gt_mask"], prefix="pixel_", strict=False, thresholds=1000),
+                F1Score(fields=["pred_mask", "gt_mask"], prefix="pixel_", strict=False),
+            ]
+        )
+
+    @classmethod
+    def configure_visualizer(cls) -> Visualizer:  # type: ignore[override]
+        """Pictures of clips; anomalib's image visualizer refuses them."""
+        return ClipVisualizer()
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """Add the report to anomalib's components."""
+        return [*super().configure_callbacks(), TestReport()]
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> JudgedBatch:  # noqa: ANN401
+        """Check every batch that comes in, before anything is computed on it."""
+        del dataloader_idx
+        return as_judged_batch(batch, self.model.window)
+
+    def training_step(self, batch: JudgedBatch, batch_idx: int) -> Tensor:
+        """Compute ``L = gamma_i L_i + (1 - gamma_i) L_x`` (Eq. 13); the memories are updated on the way.
+
+        Raises:
+            ValueError: a training clip is labelled abnormal.
+            FloatingPointError: the loss is not finite.
+        """
+        if batch.gt_label is not None and bool(batch.gt_label.any()):
+            which = int(batch.gt_label.flatten().int().argmax())
+            msg = f"A training clip of {batch.video_path[which]} is labelled abnormal. Train on normal video only."
+            raise ValueError(msg)
+        clips, options = batch.image, self.hparams
+        expected = self.model.expect(clips)
+        t, total = self.model.window, torch.zeros((), device=clips.device)
+        streams = (
+            ("spatial", expected.spatial, clips[:, t - 1 :], options.spatial_weight),
+            ("temporal", expected.temporal, frame_differences(clips)[:, t - 1 :], 1 - options.spatial_weight),
+        )
+        for name, stream, actual, weight in streams:
+            if stream is None:
+                continue
+            margins = (options.separation_weight, options.separation_a, options.separation_b)
+            loss, predicted, separation = stream_loss(stream, actual, *margins, options.loss_reduction)
+            total = total + (weight if options.streams == "both" else 1.0) * loss
+            self.log_dict({f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation})
+            if batch_idx % self.trainer.log_every_n_steps == 0:
+                self._log_memory_health(name, stream.recalls)
+        if not bool(torch.isfinite(total)):
+            saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or "none was saved yet"
+            msg = (
+                f"The loss became {float(total)} at step {self.trainer.global_step} (epoch {self.current_epoch}). "
+                f"Lower --model.learning_rate (now {options.learning_rate}). Last good checkpoint: {saved}."
+            )
+            raise FloatingPointError(msg)
+        self.log("loss", total, prog_bar=True)
+        return total
+
+    def _log_memory_health(self, stream: str, recalls: dict) -> None:
+        for scale, recall in recalls.items():
+            health = memory_health(recall, self.hparams.memory_temperature)
+            self.log_dict({f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()})
+
+    def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
+        """Judge the last frame of each clip; the post-processor calibrates on it."""
+        del args, kwargs
+        return self._judge(batch)
+
+    def test_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
+        """Judge the last frame of each clip.
+
+        Raises:
+            ValueError: the test data has no labels.
+        """
+        del args, kwargs
+        if batch.gt_label is None:
+            msg = f"{batch.video_path[0]} has no labels, so it cannot be tested. Use `anomalib predict` for it."
+            raise ValueError(msg)
+        return self._judge(batch)
+
+    def predict_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
+        """Judge the last frame of each clip."""
+        del args, kwargs
+        return self._judge(batch)
+
+    def on_predict_batch_end(self, outputs: JudgedBatch, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Keep the judged frame only: anomalib keeps every prediction, and a clip of frames is 8 GiB on Ped2."""
+        del args, kwargs
+        outputs.image = outputs.image[:, -1:]
+        outputs.prediction = None
+
+    def _judge(self, batch: JudgedBatch) -> JudgedBatch:
+        judged = self.model.judge(batch.image[:, -(self.model.window + 1) :])
+        return batch.update(
+            pred_score=judged.score[:, -1],
+            anomaly_map=judged.anomaly_map[:, -1:],
+            prediction=judged.prediction[:, -1],
+            measurements=judged.measurements[:, -1],
+        )
+
+    # -- training set-up ---------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam (0.9, 0.999), annealed along a cosine over all steps of the run."""
+        moved = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.Adam(moved, lr=self.hparams.learning_rate, betas=(0.9, 0.999))
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def setup(self, stage: str) -> None:
+        """Before training, fall back to the demo scene without data, and to ``default_epochs`` without a number."""
+        if stage != "fit":
+            return
+        if demo_run.is_wanted(self):
+            demo_run.prepare(self)
+        if self.trainer.max_epochs == LIGHTNING_DEFAULT_EPOCHS and self.trainer.max_steps == -1:
+            self.trainer.fit_loop.max_epochs = self.hparams.default_epochs
+            logger.warning(
+                "--trainer.max_epochs is not set: training for %d epochs (--model.default_epochs).",
+                self.hparams.default_epochs,
+            )
+        epochs, every = self.trainer.max_epochs or 0, self.trainer.check_val_every_n_epoch or 1
+        if epochs > 0 and epochs % every:
+            msg = (
+                f"--trainer.max_epochs {epochs} is not a multiple of --trainer.check_val_every_n_epoch {every}, so the "
+                "last weights would be neither calibrated nor saved. Change one of them."
+            )
+            raise ValueError(msg)
+
+    def train_dataloader(self) -> DataLoader:
+        """Clips of the demo scene; asked only when no data is given."""
+        return demo_run.datamodule(self).train_dataloader()
+
+    def val_dataloader(self) -> DataLoader:
+        """Clips of the demo scene; asked only when no data is given."""
+        return demo_run.datamodule(self).val_dataloader()
+
+    def test_dataloader(self) -> DataLoader:
+        """Clips of the demo scene; asked only when no data is given."""
+        return demo_run.datamodule(self).test_dataloader()
+
+    # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
+
+        Raises:
+            ValueError: an option that the weights or the calibration depend on differs.
+        """
+        saved = checkpoint.get("hyper_parameters", {})
+        differing = {
+            name: saved[name]
+            for name in FIXED_BY_CHECKPOINT
+            if name in saved and _plain(saved[name]) != _plain(self.hparams[name])
+        }
+        if differing:
+            flags = " ".join(f"--model.{name} {_as_flag(value)}" for name, value in differing.items())
+            now = ", ".join(f"{name}={_plain(self.hparams[name])}" for name in differing)
+            msg = f"The checkpoint was made with other options than this model ({now}). Add: {flags}"
+            raise ValueError(msg)
+        super().on_load_checkpoint(checkpoint)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+def _as_flag(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, tuple | list):
+        return f"[{','.join(str(part) for part in value)}]"
+    return "null" if value is None else str(value)

@@ -1,0 +1,141 @@
+"""From prediction errors to one score per frame (Sec. II-D, Eqs. 14-16), and a local variant of it.
+
+A frame is measured (PSNR of each error, distance to each memory), and a :class:`ScoreHead` fuses the measurements.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .memory import Recall
+
+ErrorName = Literal["sum", "spatial", "temporal", "both"]
+AreaName = Literal["frame", "patch"]
+
+ERRORS: tuple[ErrorName, ...] = ("sum", "spatial", "temporal", "both")
+# The columns of a measurement, in order: P of each error over the frame and over its worst patch, then D_i, D_x.
+MEASUREMENTS: tuple[str, ...] = (
+    *(f"psnr_{area}_{error}" for area in ("frame", "patch") for error in ERRORS),
+    "distance_spatial",
+    "distance_temporal",
+)
+
+LOWEST_ERROR = 1e-10  # a repeated frame can be predicted exactly; its PSNR is then 100 dB and not infinite
+PATCHES_ACROSS = 16  # a patch is a sixteenth of the frame's height: a walking figure of a surveillance camera
+
+
+def error_maps(errors: dict[ErrorName, Tensor]) -> dict[ErrorName, Tensor]:
+    """Square ``(b, s, c, h, w)`` errors of frames in [-1, 1] to ``(b, s, h, w)`` maps on the [0, 1] scale of Eq. (14).
+
+    ``both``, the mean of the two streams' maps, is added where there are two streams.
+    """
+    maps: dict[ErrorName, Tensor] = {name: (error / 2).square().mean(dim=2) for name, error in errors.items()}
+    if "spatial" in maps and "temporal" in maps:
+        maps["both"] = (maps["spatial"] + maps["temporal"]) / 2
+    return maps
+
+
+def blur(maps: Tensor) -> Tensor:
+    """Average each ``(b, s, h, w)`` map over the patch around each pixel; at the border over what lies inside."""
+    size = max(1, maps.shape[-2] // PATCHES_ACROSS) // 2 * 2 + 1
+    rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2), count_include_pad=False)
+
+
+def psnr(mean_squared_error: Tensor) -> Tensor:
+    """``P = 10 log10(1 / mse)`` in dB (Eq. 14, with the fixed peak 1 of frames in [0, 1])."""
+    return -10 * mean_squared_error.clamp_min(LOWEST_ERROR).log10()
+
+
+def memory_distance(recall: Recall) -> Tensor:
+    """``D = mean_k |q_k - p_nearest|`` of each map (Eq. 15): ``(n,)`` in [0, 2]."""
+    nearest = recall.similarity.amax(dim=1)
+    return (2 - 2 * nearest).clamp_min(0).sqrt().mean(dim=-1)
+
+
+def measure(maps: dict[ErrorName, Tensor], distances: dict[str, Tensor]) -> Tensor:
+    """Measure every judged frame.
+
+    Args:
+        maps: from :func:`error_maps`; an error that a single-stream network lacks is measured as ``sum``.
+        distances: ``spatial`` and ``temporal`` memory distances ``(b, s)``; a missing one is measured as 0.
+
+    Returns:
+        ``(b, s, len(MEASUREMENTS))``, float32.
+    """
+    columns = {}
+    for name in ERRORS:
+        error = maps.get(name, maps["sum"])
+        columns[f"psnr_frame_{name}"] = psnr(error.mean(dim=(-2, -1)))
+        columns[f"psnr_patch_{name}"] = psnr(blur(error).amax(dim=(-2, -1)))
+    nothing = torch.zeros_like(columns["psnr_frame_sum"])
+    for stream in ("spatial", "temporal"):
+        columns[f"distance_{stream}"] = distances.get(stream, nothing)
+    return torch.stack([columns[name] for name in MEASUREMENTS], dim=-1)
+
+
+def min_max(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """``g`` of Eq. (16): 0 at ``lower``, 1 at ``upper``, straight on beyond them; 0 where the bounds coincide."""
+    span = upper - lower
+    return torch.where(span > 0, (values - lower) / torch.where(span > 0, span, 1.0), 0.0)
+
+
+class ScoreHead(nn.Module):
+    """``S = lambda (1 - g(P)) + (1-lambda)/2 g(D_i) + (1-lambda)/2 g(D_x)`` (Eq. 16); higher is more anomalous.
+
+    The bounds of ``g`` are buffers, learned from normal video by :meth:`calibrate`, so a live score needs no future.
+    For the paper's protocol, which takes them from each test video, call :meth:`fuse` with that video's bounds.
+
+    Args:
+        area: P over the whole ``frame`` (the paper), or over its worst ``patch``: a small figure far away is diluted in
+            a frame but not in a patch.
+        error: which prediction error P measures: of the ``sum`` of both streams (the paper), of the ``spatial`` or
+            ``temporal`` stream alone, or the mean of ``both`` errors.
+        prediction_weight: ``lambda``, the share of P; 0.8 in the paper. 1 leaves the memory distances out.
+
+    Raises:
+        ValueError: an argument is not one of its choices or outside [0, 1].
+    """
+
+    lower: Tensor  # (len(MEASUREMENTS),)
+    upper: Tensor
+
+    def __init__(self, area: AreaName, error: ErrorName, prediction_weight: float) -> None:
+        super().__init__()
+        if f"psnr_{area}_{error}" not in MEASUREMENTS:
+            msg = f"score_area must be 'frame' or 'patch' and score_error one of {ERRORS}; got {area!r} and {error!r}."
+            raise ValueError(msg)
+        if not 0 <= prediction_weight <= 1:
+            msg = f"prediction_weight (lambda) must be in [0, 1]; got {prediction_weight}."
+            raise ValueError(msg)
+        self.area, self.error, self.prediction_weight = area, error, prediction_weight
+        # Before calibration: 20 to 40 dB, the usual span of prediction errors, and the full span of distances.
+        distance = torch.tensor([name.startswith("distance") for name in MEASUREMENTS])
+        self.register_buffer("lower", torch.where(distance, 0.0, 20.0))
+        self.register_buffer("upper", torch.where(distance, 2.0, 40.0))
+
+    def forward(self, measurements: Tensor) -> Tensor:
+        """Score ``(..., len(MEASUREMENTS))`` with the calibrated bounds."""
+        return self.fuse(measurements, self.lower, self.upper)
+
+    def fuse(self, measurements: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        """Eq. (16) with given bounds of ``g``, one per measurement."""
+        return self.fuse_normalised(min_max(measurements, lower, upper), f"psnr_{self.area}_{self.error}")
+
+    def fuse_normalised(self, normalised: Tensor, prediction: str) -> Tensor:
+        """Eq. (16) after ``g``, with the named measurement as P."""
+        column = dict(zip(MEASUREMENTS, normalised.unbind(dim=-1), strict=True))
+        distances = (column["distance_spatial"] + column["distance_temporal"]) / 2
+        return self.prediction_weight * (1 - column[prediction]) + (1 - self.prediction_weight) * distances
+
+    def calibrate(self, measurements: Tensor) -> None:
+        """Take the bounds of ``g`` from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
+        self.lower.copy_(measurements.amin(dim=0))
+        self.upper.copy_(measurements.amax(dim=0))
+
+    def shown(self, maps: dict[ErrorName, Tensor]) -> Tensor:
+        """The map that explains the score: ``(b, s, h, w)``, blurred where the score looks at patches."""
+        chosen = maps.get(self.error, maps["sum"])
+        return blur(chosen) if self.area == "patch" else chosen

@@ -1,0 +1,78 @@
+"""How the stock ``anomalib`` command comes to know STMem.
+
+anomalib has no entry points, and finds models and datamodules among the classes already imported. So the wheel holds
+``anomalib_stmem.pth``, which Python runs at every start; it puts a watcher on ``sys.meta_path`` that costs nothing until
+``anomalib.models`` or ``anomalib.data`` is imported, and then adds our classes to them. A patched ``anomalib`` script
+would not be the stock one, and an entry point is loaded by nobody early enough. ``ANOMALIB_STMEM_REGISTER=0`` turns it
+off; ``--model anomalib_stmem.STMem`` works either way.
+
+This module imports only what Python has loaded at its start.
+"""
+
+import os
+import sys
+
+SWITCH = "ANOMALIB_STMEM_REGISTER"
+# What each anomalib package gains once it is imported.
+ADDED = {"anomalib.models": ("STMem",), "anomalib.data": ("VideoFolder", "WalkwayDemo")}
+
+
+def install() -> None:
+    """Watch for anomalib, unless switched off or watching already. Called by ``anomalib_stmem.pth``."""
+    if os.environ.get(SWITCH) == "0" or any(type(finder).__name__ == "_Watcher" for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Watcher())
+
+
+def register(package: str) -> None:
+    """Add our classes to an imported anomalib package. Calling it again changes nothing.
+
+    Raises:
+        RuntimeError: the package has something else under one of our names.
+    """
+    import anomalib_stmem
+
+    module = sys.modules[package]  # not by import: anomalib itself may be half imported
+    for name in ADDED[package]:
+        ours = getattr(anomalib_stmem, name)
+        if getattr(module, name, ours) is not ours:
+            message = f"{package}.{name} exists already and is {getattr(module, name)!r}"
+            raise RuntimeError(message)
+        setattr(module, name, ours)
+
+
+class _Watcher:
+    """A finder that finds nothing itself: it lets the others find anomalib's packages and registers after them."""
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201, ANN202  # typing costs start-up time
+        if name not in ADDED:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                break
+        else:
+            return None
+        if spec.loader is not None:
+            _register_after_load(spec.loader, name)
+        return spec
+
+
+def _register_after_load(loader, package: str) -> None:  # noqa: ANN001
+    load = loader.exec_module
+
+    def load_and_register(module) -> None:  # noqa: ANN001
+        load(module)
+        try:
+            register(package)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with us must not break anomalib
+            import warnings
+
+            warnings.warn(
+                f"anomalib-stmem could not add {', '.join(ADDED[package])} to {package}: "
+                f"{type(error).__name__}: {error}. anomalib works without; {SWITCH}=0 silences this.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    loader.exec_module = load_and_register
