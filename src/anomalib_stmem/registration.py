@@ -42,10 +42,18 @@ def register(package: str) -> None:
 
 
 class _Watcher:
-    """A finder that finds nothing itself: it lets the others find anomalib's packages and registers after them."""
+    """A finder that finds nothing itself: it lets the others find a module, and registers after the module has run.
+
+    Our own modules are watched too: while one of them is being imported, and imports anomalib, none of ours is complete
+    yet, and registration waits until the outermost has run.
+    """
+
+    def __init__(self) -> None:
+        self._ours_running = 0
+        self._pending = []  # anomalib packages that have run and were not yet added to
 
     def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201, ANN202  # typing costs start-up time
-        if name not in ADDED:
+        if name not in ADDED and not name.startswith("anomalib_stmem."):
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
@@ -54,25 +62,35 @@ class _Watcher:
         else:
             return None
         if spec.loader is not None:
-            _register_after_load(spec.loader, name)
+            self._follow(spec.loader, name)
         return spec
 
+    def _follow(self, loader, name: str) -> None:  # noqa: ANN001
+        run, ours = loader.exec_module, name not in ADDED
 
-def _register_after_load(loader, package: str) -> None:  # noqa: ANN001
-    load = loader.exec_module
+        def run_and_register(module) -> None:  # noqa: ANN001
+            self._ours_running += ours
+            try:
+                run(module)
+            finally:
+                self._ours_running -= ours
+            if not ours:
+                self._pending.append(name)
+            while self._pending and not self._ours_running:
+                _register_or_warn(self._pending.pop())
 
-    def load_and_register(module) -> None:  # noqa: ANN001
-        load(module)
-        try:
-            register(package)
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with us must not break anomalib
-            import warnings
+        loader.exec_module = run_and_register
 
-            warnings.warn(
-                f"anomalib-stmem could not add {', '.join(ADDED[package])} to {package}: "
-                f"{type(error).__name__}: {error}. anomalib works without; {SWITCH}=0 silences this.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
 
-    loader.exec_module = load_and_register
+def _register_or_warn(package: str) -> None:
+    try:
+        register(package)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with us must not break anomalib
+        import warnings
+
+        warnings.warn(
+            f"anomalib-stmem could not add {', '.join(ADDED[package])} to {package}: {type(error).__name__}: {error}. "
+            f"anomalib works without; {SWITCH}=0 silences this.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -182,9 +182,15 @@ def _read_image(path: Path) -> Frames:
 
 def _image_size(path: Path) -> tuple[int, int]:
     try:
-        with PillowImage.open(path) as image:
-            return image.height, image.width
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file, PillowImage.open(file) as image:
+            size = image.height, image.width
+            if image.format == "JPEG":
+                file.seek(-min(1024, path.stat().st_size), os.SEEK_END)
+                if b"\xff\xd9" not in file.read():  # end-of-image; without it cv2 fills up with grey and says nothing
+                    msg = f"{path} is cut off. Restore the frame or remove its video."
+                    raise ValueError(msg)
+            return size
+    except OSError as error:
         kind = "empty (0 bytes)" if path.stat().st_size == 0 else "not a readable image"
         msg = f"{path} is {kind}. Restore the frame or remove its video."
         raise ValueError(msg) from error

@@ -116,7 +116,8 @@ def write_scene(
         for number, frame in enumerate(frames):
             cv2.imwrite(str(masks / f"{number:03d}.png"), frame.mask)
             labels.append(int(frame.mask.any()))
-    np.save(root / "testing" / "frame_labels.npy", np.array(labels, np.uint8))
+    if num_testing:
+        np.save(root / "testing" / "frame_labels.npy", np.array(labels, np.uint8))
 
 
 def _write_images(path: Path, images: Iterator[Image], as_videos: bool) -> None:

@@ -1,0 +1,91 @@
+import pytest
+import reference
+import torch
+
+from anomalib_stmem.model.memory import PrototypeMemory
+from anomalib_stmem.model.scoring import (
+    MEASUREMENTS,
+    ScoreHead,
+    blur,
+    error_maps,
+    measure,
+    memory_distance,
+    psnr,
+)
+
+
+def test_psnr_follows_equation_14() -> None:
+    final, actual = torch.rand(1, 1, 3, 8, 8) * 2 - 1, torch.rand(1, 1, 3, 8, 8) * 2 - 1
+    maps = error_maps({"sum": final - actual})
+    measured = measure(maps, {})
+    column = MEASUREMENTS.index("psnr_frame_sum")
+    assert float(measured[0, 0, column]) == pytest.approx(reference.psnr(final, actual), rel=1e-5)
+
+
+def test_repeated_frame_has_a_finite_psnr() -> None:
+    assert float(psnr(torch.tensor(0.0))) == pytest.approx(100.0)
+
+
+def test_distance_follows_equation_15() -> None:
+    memory = PrototypeMemory(channels=5, num_items=4).eval()
+    features = torch.randn(2, 5, 3, 3)
+    expected = [reference.distance(one, memory.items.detach()) for one in features]
+    torch.testing.assert_close(memory_distance(memory(features)), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("weight", [0.8, 1.0, 0.0])
+def test_score_follows_equation_16(weight: float) -> None:
+    measurements = torch.rand(7, len(MEASUREMENTS))
+    head = ScoreHead("frame", "sum", weight)
+    column = {name: measurements[:, i].tolist() for i, name in enumerate(MEASUREMENTS)}
+    expected = reference.score(
+        column["psnr_frame_sum"], column["distance_spatial"], column["distance_temporal"], weight
+    )
+    per_video = head.fuse(measurements, measurements.amin(dim=0), measurements.amax(dim=0))
+    torch.testing.assert_close(per_video, torch.tensor(expected))
+    head.calibrate(measurements)
+    torch.testing.assert_close(head(measurements), torch.tensor(expected))
+
+
+def test_patch_finds_the_small_figure_that_the_frame_dilutes() -> None:
+    quiet, figure = torch.full((1, 1, 64, 64), 0.01), torch.full((1, 1, 64, 64), 0.008)
+    figure[..., 20:25, 30:35] = 0.05
+    frame, patch = (MEASUREMENTS.index(f"psnr_{area}_sum") for area in ("frame", "patch"))
+    of_quiet, of_figure = measure({"sum": quiet}, {})[0, 0], measure({"sum": figure}, {})[0, 0]
+    assert of_figure[frame] > of_quiet[frame]
+    assert of_figure[patch] < of_quiet[patch]
+
+
+def test_blur_is_the_mean_of_the_pixels_around_inside_the_frame() -> None:
+    maps = torch.rand(1, 1, 32, 32)
+    blurred = blur(maps)  # 3x3 patches at height 32
+    torch.testing.assert_close(blurred[0, 0, 5, 7], maps[0, 0, 4:7, 6:9].mean())
+    torch.testing.assert_close(blurred[0, 0, 0, 0], maps[0, 0, :2, :2].mean())
+    torch.testing.assert_close(blur(torch.ones(1, 1, 32, 32)), torch.ones(1, 1, 32, 32))
+
+
+def test_map_of_both_is_the_mean_of_the_streams() -> None:
+    errors = {name: torch.randn(1, 2, 3, 4, 4) for name in ("sum", "spatial", "temporal")}
+    maps = error_maps(errors)
+    torch.testing.assert_close(maps["both"], (maps["spatial"] + maps["temporal"]) / 2)
+    assert "both" not in error_maps({"sum": errors["sum"], "spatial": errors["spatial"]})
+
+
+def test_frozen_bounds_do_not_divide_by_zero() -> None:
+    head = ScoreHead("frame", "sum", 0.8)
+    measurements = torch.ones(4, len(MEASUREMENTS))
+    head.calibrate(measurements)
+    assert torch.isfinite(head(measurements)).all()
+
+
+@pytest.mark.parametrize(
+    ("area", "error", "weight", "complaint"),
+    [
+        ("pixel", "sum", 1.0, "score_area"),
+        ("frame", "flow", 1.0, "score_error"),
+        ("frame", "sum", 1.5, "lambda"),
+    ],
+)
+def test_unknown_choice_is_named(area: str, error: str, weight: float, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        ScoreHead(area, error, weight)

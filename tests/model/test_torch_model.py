@@ -1,0 +1,164 @@
+import itertools
+
+import pytest
+import torch
+
+from anomalib_stmem.model.autoencoder import Architecture
+from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
+from anomalib_stmem.model.torch_model import STMemModel, frame_differences
+
+
+def build(streams: str = "both", **options) -> STMemModel:  # noqa: ANN003
+    defaults = {"channels": 1, "width": 4, "memory_items": 5}
+    torch.manual_seed(0)
+    network = STMemModel(Architecture(**(defaults | options)), ScoreHead("patch", "sum", 0.8), streams, "float32")
+    for module in network.modules():  # running statistics that are not the identity
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+def clips(frames: int, batch: int = 2, channels: int = 1) -> torch.Tensor:
+    return torch.rand(batch, frames, channels, 16, 24) * 2 - 1
+
+
+ABLATIONS = [
+    {},
+    {"rtsm": False},
+    {"shift_fraction": 0.0},
+    {"rcam": False},
+    {"memory": "none"},
+    {"memory": "bottleneck"},
+    {"skips": False},
+    {"skips": False, "memory": "none"},
+    {"memory_fusion": "read"},
+    {"memory_temperature": 0.05},
+    {"streams": "spatial"},
+    {"streams": "temporal"},
+    {"channels": 3},
+    {"window": 3},
+    {"window": 4},
+    {"window": 7},
+]
+
+
+@pytest.mark.parametrize("options", ABLATIONS, ids=str)
+@torch.no_grad()
+def test_window_and_clip_give_the_same_numbers(options: dict) -> None:
+    network = build(**options)
+    t = network.window
+    long = clips(frames=t + 5, channels=options.get("channels", 1))
+    together = network.judge(long)
+    apart = [network.judge(long[:, start : start + t + 1]) for start in range(5)]
+    for field in ("prediction", "measurements", "score", "anomaly_map"):
+        joined = torch.cat([getattr(window, field) for window in apart], dim=1)
+        torch.testing.assert_close(getattr(together, field), joined, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 7}], ids=str)
+def test_prediction_sees_its_window_and_nothing_else(options: dict) -> None:
+    network = build(streams="spatial", **options)
+    t = network.window
+    long = clips(frames=t + 4, batch=1).requires_grad_()
+    network.spatial(long[:, :-1]).frames[:, -1].sum().backward()
+    seen = long.grad.abs().sum(dim=(0, 2, 3, 4)) > 0
+    shifts = min(3, t - 2)
+    expected = [False] * (t + 4)
+    for frame in range(t + 2 - shifts, t + 3):
+        expected[frame] = True
+    assert seen.tolist() == expected
+    assert sum(expected) <= t - 1
+
+
+def test_final_frame_and_errors_speak_about_the_judged_frame() -> None:
+    network = build()
+    clip = clips(frames=9)
+    expected = network.expect(clip)
+    for s, f in enumerate(range(5, 9)):
+        past = clip[:, f - 5 : f]  # I_{f-5} .. I_{f-1}
+        before_last = network.spatial(past[:, :-1]).frames[:, -1]  # I_hat_{f-1}
+        last = network.spatial(past[:, 1:]).frames[:, -1]  # I_hat_f
+        change = network.temporal(frame_differences(past)).frames[:, -1]  # X_hat_{f-1}
+        torch.testing.assert_close(expected.final[:, s], before_last + change, atol=1e-4, rtol=1e-4)
+        close = {"atol": 1e-4, "rtol": 1e-4}
+        torch.testing.assert_close(expected.errors["sum"][:, s], before_last + change - clip[:, f], **close)
+        torch.testing.assert_close(expected.errors["spatial"][:, s], last - clip[:, f], **close)
+        torch.testing.assert_close(expected.errors["temporal"][:, s], change - (clip[:, f] - clip[:, f - 1]), **close)
+
+
+def test_single_streams_judge_the_same_frames_as_both() -> None:
+    clip = clips(frames=8)
+    shapes = {name: build(streams=name).judge(clip).measurements.shape for name in ("both", "spatial", "temporal")}
+    assert set(shapes.values()) == {(2, 3, len(MEASUREMENTS))}
+    temporal = build(streams="temporal")
+    expected = temporal.expect(clip)
+    torch.testing.assert_close(expected.errors["sum"], expected.errors["temporal"], atol=1e-6, rtol=0)
+
+
+def test_forward_judges_the_last_frame() -> None:
+    network = build()
+    clip = clips(frames=9)
+    inferred, judged = network(clip), network.judge(clip)
+    torch.testing.assert_close(inferred.pred_score, judged.score[:, -1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(inferred.anomaly_map, judged.anomaly_map[:, -1:], atol=1e-4, rtol=1e-4)
+    assert inferred.anomaly_map.shape == (2, 1, 16, 24)
+
+
+def test_repeated_frames_score_finite() -> None:
+    still = clips(frames=1).expand(-1, 6, -1, -1, -1)
+    assert torch.isfinite(build().judge(still).score).all()
+
+
+def test_memory_learns_from_decoded_steps_only() -> None:
+    """A change in the oldest frame, which no full window of the finest scale decodes, must not reach its memory."""
+    clip = clips(frames=6, batch=1)
+    items = []
+    for change in (0.0, 0.5):
+        network = build().train()
+        changed = clip.clone()
+        changed[:, 0] += change
+        with torch.no_grad():
+            network.spatial.encoder.eval()
+            network.spatial(changed[:, :-1])
+        items.append(network.spatial.memories["0"].items.detach().clone())
+    torch.testing.assert_close(items[0], items[1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [
+        ((1, 5, 1, 16, 16), r"clips of at least 6 frames.*clip_length_in_frames 6"),
+        ((1, 6, 1, 20, 16), "multiples of 8.*20x16.*image_size"),
+        ((6, 1, 16, 16), "clips of at least 6 frames"),
+    ],
+)
+def test_impossible_clip_is_refused(shape: tuple[int, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        build().judge(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [({"window": 2}, "window"), ({"channels": 2}, "channels"), ({"width": 0}, "width"), ({"shift_fraction": 2.0}, "shift")],
+)
+def test_impossible_architecture_is_refused(options: dict, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Architecture(**options)
+
+
+def test_bfloat16_stays_close_and_predicts_float32() -> None:
+    exact = build()
+    coarse = build()
+    coarse.precision = "bf16"
+    clip = clips(frames=7)
+    one, other = exact.judge(clip), coarse.judge(clip)
+    assert other.prediction.dtype == torch.float32
+    torch.testing.assert_close(other.prediction, one.prediction, atol=0.05, rtol=0)
+
+
+def test_options_of_the_ablations_change_the_network() -> None:
+    sizes = [sum(p.numel() for p in build(**options).parameters()) for options in ABLATIONS[:9]]
+    assert all(a != b for a, b in itertools.pairwise(sizes[3:9]))
+    assert sizes[1] < sizes[0]
+    assert sizes[2] == sizes[0]  # a shift of nothing keeps the parameters

@@ -1,0 +1,248 @@
+"""STMem under anomalib's engine: what a run leaves behind, and what it refuses."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from anomalib.data import ImageBatch, VideoBatch
+from anomalib.engine import Engine
+from conftest import TINY_DATA, TINY_MODEL
+
+from anomalib_stmem import STMem, VideoFolder
+from anomalib_stmem.batch import as_judged_batch
+
+
+def tiny(**options) -> STMem:  # noqa: ANN003
+    return STMem(**(TINY_MODEL | {"learning_rate": 1e-3} | options))
+
+
+def engine(root: Path, **options) -> Engine:  # noqa: ANN003
+    defaults = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+    return Engine(default_root_dir=root, **(defaults | options))
+
+
+def data(scene: Path, **options) -> VideoFolder:  # noqa: ANN003
+    return VideoFolder(scene, **(TINY_DATA | options))
+
+
+@pytest.fixture(scope="module")
+def run(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, STMem, Path, dict]:
+    """One training with its test."""
+    root = tmp_path_factory.mktemp("run")
+    started, model = engine(root, max_epochs=2), tiny()
+    (results,) = started.train(model, datamodule=data(scene))
+    return started, model, root / "STMem" / "VideoFolder" / "v0", results
+
+
+def test_training_ends_with_anomalibs_metrics(run: tuple) -> None:
+    assert set(run[3]) == {"image_AUROC", "image_F1Score", "pixel_AUROC", "pixel_F1Score"}
+    assert all(0 <= value <= 1 for value in run[3].values())
+
+
+def test_every_judgeable_frame_is_on_record_once(run: tuple) -> None:
+    frames = pd.read_csv(run[2] / "test" / "scores.csv")
+    assert frames.groupby("video").frame.apply(list).tolist() == [[*range(5, 24)]] * 2
+    assert frames.pred_score.between(0, 1).all()
+    assert frames.label.isin((0, 1)).all()
+
+
+def test_auroc_of_the_record_is_the_metric(run: tuple) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    frames = pd.read_csv(run[2] / "test" / "scores.csv")
+    assert roc_auc_score(frames.label, frames.pred_score) == pytest.approx(run[3]["image_AUROC"], abs=1e-4)
+    assert roc_auc_score(frames.label, frames.score) == pytest.approx(run[3]["image_AUROC"], abs=1e-4)
+
+
+def test_report_holds_the_controls_and_intervals(run: tuple) -> None:
+    report = pd.read_json(run[2] / "test" / "report.json")
+    rows = report["rows"].dropna().to_dict()
+    assert rows["control: constant"]["one_scale"] == rows["control: constant"]["macro"] == 50
+    for row in rows.values():
+        assert row["one_scale_low"] <= row["one_scale"] <= row["one_scale_high"]
+
+
+def test_pictures_and_curves_are_drawn(run: tuple) -> None:
+    assert (run[2] / "images" / "01_highest.png").stat().st_size > 1000
+    assert (run[2] / "test" / "curves" / "001_01.png").stat().st_size > 1000
+    assert (run[2] / "test" / "curves" / "roc.png").stat().st_size > 1000
+
+
+def test_model_is_calibrated_on_held_out_video(run: tuple) -> None:
+    assert run[1].post_processor.is_calibrated
+    assert (run[1].model.head.upper > run[1].model.head.lower).all()
+
+
+def test_checkpoint_is_plain_data_and_judges_the_same(run: tuple, scene: Path, tmp_path: Path) -> None:
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    torch.load(path, weights_only=True)
+    (again,) = engine(tmp_path).test(tiny(), datamodule=data(scene), ckpt_path=path)
+    assert again == pytest.approx(run[3], abs=1e-6)
+    loaded = STMem.load_from_checkpoint(path)
+    assert loaded.hparams.image_size == (16, 16)
+
+
+def test_second_test_does_not_overwrite_the_first(run: tuple, scene: Path) -> None:
+    before = (run[2] / "test" / "scores.csv").stat().st_mtime_ns
+    run[0].test(run[1], datamodule=data(scene))
+    assert (run[2] / "test" / "scores.csv").stat().st_mtime_ns == before
+    assert list(run[2].rglob("scores.csv")) != [run[2] / "test" / "scores.csv"]
+
+
+def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene: Path, tmp_path: Path) -> None:
+    other = tiny(memory_temperature=0.5, image_size=(24, 16))
+    with pytest.raises(ValueError, match=r"--model\.image_size \[16,16\] --model\.memory_temperature 1\.0"):
+        engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt")
+
+
+def test_resuming_goes_on_where_it_stopped(run: tuple, scene: Path, tmp_path: Path) -> None:
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    saved = torch.load(path, weights_only=True)["global_step"]
+    resumed, model = engine(tmp_path, max_epochs=3), tiny()
+    resumed.fit(model, datamodule=data(scene), ckpt_path=path)
+    assert resumed.trainer.global_step == saved * 3 // 2
+
+
+def test_same_seed_same_numbers_other_seed_others(scene: Path, tmp_path: Path) -> None:
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        model = tiny(seed=seed)
+        engine(tmp_path / str(number), max_steps=3, limit_val_batches=1).fit(model, datamodule=data(scene))
+        weights.append(torch.cat([parameter.detach().ravel() for parameter in model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], atol=0, rtol=0)
+    assert not torch.allclose(weights[0], weights[2])
+
+
+def test_prediction_needs_no_truth_and_keeps_only_judged_frames(run: tuple, scene: Path, tmp_path: Path) -> None:
+    shutil.copytree(scene / "testing" / "frames" / "01", tmp_path / "new" / "walk")
+    videos = VideoFolder(tmp_path, test_dir="new", **TINY_DATA)
+    predictions = engine(tmp_path / "out").predict(
+        tiny(), datamodule=videos, ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt"
+    )
+    assert sum(len(batch.pred_score) for batch in predictions) == 19
+    assert predictions[0].image.shape == (8, 1, 3, 16, 16)
+    assert predictions[0].anomaly_map.shape == (8, 1, 16, 16)
+    assert predictions[0].pred_mask.shape == (8, 16, 16)
+    assert predictions[0].pred_label.dtype == torch.bool
+    (record,) = (tmp_path / "out").rglob("scores.csv")
+    assert pd.read_csv(record).label.isna().all()
+
+
+def test_testing_without_truth_says_to_predict(scene: Path, tmp_path: Path) -> None:
+    shutil.copytree(scene / "testing" / "frames" / "01", tmp_path / "new" / "walk")
+    videos = VideoFolder(tmp_path, test_dir="new", **TINY_DATA)
+    with pytest.raises(ValueError, match="has no labels.*anomalib predict"):
+        engine(tmp_path / "out").test(tiny(), datamodule=videos)
+
+
+@pytest.mark.parametrize("options", [{"streams": "spatial"}, {"streams": "temporal"}, {"memory": "none"}, {"channels": 1}])
+def test_ablations_train_and_test(options: dict, scene: Path, tmp_path: Path) -> None:
+    started = engine(tmp_path, limit_train_batches=1)
+    (results,) = started.train(tiny(**options), datamodule=data(scene))
+    assert 0 <= results["image_AUROC"] <= 1
+
+
+def test_longer_training_clips_are_supervised_at_every_step(scene: Path, tmp_path: Path) -> None:
+    model = tiny()
+    engine(tmp_path, limit_train_batches=2).fit(model, datamodule=data(scene, train_clip_length=12))
+    assert model.post_processor.is_calibrated
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(scene: Path, tmp_path: Path) -> None:
+    class Diverging(STMem):
+        def on_train_epoch_start(self) -> None:
+            if self.current_epoch == 1:
+                with torch.no_grad():
+                    next(self.model.parameters()).fill_(float("nan"))
+
+    model = Diverging(**TINY_MODEL)
+    with pytest.raises(FloatingPointError, match=r"nan at step \d+ \(epoch 1\).*learning_rate.*model\.ckpt"):
+        engine(tmp_path, max_epochs=2).fit(model, datamodule=data(scene))
+    (saved,) = tmp_path.rglob("model.ckpt")
+    state = torch.load(saved, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_abnormal_training_clip_is_refused(scene: Path, tmp_path: Path) -> None:
+    videos = data(scene)
+    videos.setup("fit")
+    videos.train_data.videos[0].labels[:] = True
+    with pytest.raises(ValueError, match=r"labelled abnormal\. Train on normal video only"):
+        engine(tmp_path).fit(tiny(), train_dataloaders=videos.train_dataloader())
+
+
+def test_short_clips_name_the_option_to_change(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"clips of 4 frames.*window 5 needs 6.*--data\.clip_length_in_frames 6"):
+        engine(tmp_path).fit(tiny(), datamodule=data(scene, clip_length_in_frames=4))
+
+
+def test_images_are_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="ImageBatch"):
+        as_judged_batch(ImageBatch(image=torch.zeros(1, 3, 8, 8)), window=5)
+    with pytest.raises(ValueError, match="clips of 1 frames"):
+        as_judged_batch(VideoBatch(image=torch.zeros(1, 3, 8, 8)), window=5)
+
+
+def test_epochs_default_only_when_nobody_chose(scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    started = Engine(default_root_dir=tmp_path, accelerator="cpu", limit_train_batches=1, limit_val_batches=1)
+    started.fit(tiny(default_epochs=2), datamodule=data(scene))
+    assert started.trainer.current_epoch == 2
+    assert "training for 2 epochs" in caplog.text
+
+
+def test_last_weights_must_be_validated(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"max_epochs 3 is not a multiple of .*check_val_every_n_epoch 2"):
+        engine(tmp_path, max_epochs=3, check_val_every_n_epoch=2).fit(tiny(), datamodule=data(scene))
+
+
+def test_f1_threshold_where_validation_has_labels(scene: Path, tmp_path: Path) -> None:
+    model = tiny()
+    engine(tmp_path).fit(model, datamodule=data(scene, val_split_mode="same_as_test"))
+    assert model.post_processor.is_calibrated
+
+
+def test_memory_health_is_logged(scene: Path, tmp_path: Path) -> None:
+    started = engine(tmp_path)
+    started.fit(tiny(), datamodule=data(scene))
+    logged = started.trainer.callback_metrics
+    for scale in range(4):
+        assert 0 < logged[f"memory/spatial/{scale}/items_used"] <= 1
+        assert logged[f"memory/temporal/{scale}/read_entropy"] > 0.9  # the literal read
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"spatial_weight": 1.5}, "spatial_weight"),
+        ({"memory_items": 2}, "memory_items must be at least 3"),
+        ({"window": 2}, "window"),
+        ({"false_alarm_rate": 1.0}, "false_alarm_rate"),
+    ],
+)
+def test_impossible_option_is_named(options: dict, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        tiny(**options)
+
+
+def test_data_set_given_by_nobody_is_only_the_demo_when_training(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"No --data given.*WalkwayDemo"):
+        engine(tmp_path).test(tiny())
+
+
+def test_training_without_data_runs_the_demo_scene(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import anomalib_stmem.data.demo as demo
+    from anomalib_stmem import demo_run, write_scene
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(demo_run.OPTIONS, "image_size", (16, 16))
+    monkeypatch.setattr(demo, "write_scene", lambda root, seed: write_scene(root, 2, 2, 14, seed))
+    model = STMem(width=3)
+    (results,) = engine(tmp_path).train(model)
+    assert "No --data given: training on the built-in demo scene" in caplog.text
+    assert (model.hparams.width, model.hparams.image_size) == (3, (16, 16))
+    assert not np.isnan(results["image_AUROC"])
