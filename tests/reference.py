@@ -76,7 +76,9 @@ def separation_terms(query: Tensor, items: Tensor, a: float, b: float) -> float:
 
 def psnr(final: Tensor, actual: Tensor) -> float:
     """Eq. (14), frames in [-1, 1] mapped to [0, 1], peak 1."""
-    errors = [((float(x) + 1) / 2 - (float(y) + 1) / 2) ** 2 for x, y in zip(final.ravel(), actual.ravel(), strict=True)]
+    errors = [
+        ((float(x) + 1) / 2 - (float(y) + 1) / 2) ** 2 for x, y in zip(final.ravel(), actual.ravel(), strict=True)
+    ]
     return 10 * math.log10(1 / (sum(errors) / len(errors)))
 
 

@@ -28,6 +28,11 @@ def is_wanted(model: "STMem") -> bool:
     return model.trainer.fit_loop._data_source.instance is model  # noqa: SLF001  # Lightning has no public question
 
 
+def is_running(model: "STMem") -> bool:
+    """Whether :func:`prepare` put the demo scene under this model."""
+    return hasattr(model, "demo_data")
+
+
 def prepare(model: "STMem") -> None:
     """Shrink the model to the demo's size where the user chose nothing, and say what runs."""
     defaults = inspect.signature(type(model).__init__).parameters
@@ -36,7 +41,7 @@ def prepare(model: "STMem") -> None:
     model._build()  # noqa: SLF001  # the one place outside the class that rebuilds it
     if model.pre_processor is not None:
         model.pre_processor.__init__(model.configure_pre_processor().transform)  # type: ignore[misc]
-    model.demo_data = WalkwayDemo(clip_length_in_frames=model.hparams.window + 1)
+    model.demo_data = WalkwayDemo(clip_length_in_frames=model.model.window + 1)
     shown = " ".join(f"--model.{name} {value}" for name, value in chosen.items())
     logger.warning("No --data given: training on the built-in demo scene (--data WalkwayDemo) with %s", shown)
 
@@ -47,10 +52,10 @@ def datamodule(model: "STMem") -> WalkwayDemo:
     Raises:
         ValueError: the demo was not started by training without data.
     """
-    data = getattr(model, "demo_data", None)
-    if data is None:
+    if not is_running(model):
         msg = "No --data given. Only `train` and `fit` fall back to the demo scene; name it with --data WalkwayDemo."
         raise ValueError(msg)
+    data = model.demo_data
     data.trainer = model.trainer
     data.prepare_data()
     data.setup("fit")

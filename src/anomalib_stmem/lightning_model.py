@@ -1,8 +1,9 @@
 """STMem as an anomalib model: what is trained, judged, saved and reported, and when."""
 
 import logging
+import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from anomalib import LearningType
@@ -11,7 +12,7 @@ from anomalib.models.components import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from anomalib.visualization import Visualizer
-from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,6 +20,7 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 
 from . import demo_run
 from .batch import JudgedBatch, as_judged_batch
+from .data.demo import WalkwayDemo
 from .evaluation.report import TestReport
 from .model.autoencoder import Architecture
 from .model.loss import Reduction, stream_loss
@@ -30,6 +32,7 @@ from .visualizer import ClipVisualizer
 
 logger = logging.getLogger(__name__)
 
+LOG_HEALTH_EVERY = 50  # batches; as often as Lightning writes its log
 LIGHTNING_DEFAULT_EPOCHS = 1000  # what Lightning sets when nobody does
 # A checkpoint fits only a model that agrees in these.
 FIXED_BY_CHECKPOINT = (
@@ -87,6 +90,10 @@ class STMem(AnomalibModule):
         ValueError: an option is outside its range; the message names it.
     """
 
+    model: STMemModel
+    trainer: Trainer
+    demo_data: WalkwayDemo
+
     def __init__(
         self,
         streams: Streams = "both",
@@ -129,9 +136,13 @@ class STMem(AnomalibModule):
         super().__init__(pre_processor, post_processor, evaluator, visualizer)
         self._build()
 
+    @property
+    def _options(self) -> Any:  # noqa: ANN401
+        return self.hparams  # whose attributes Lightning makes at run time
+
     def _build(self) -> None:
         """Make the network that ``hparams`` describe."""
-        options = self.hparams
+        options = self._options
         if options.seed is not None:
             seed_everything(options.seed, workers=True, verbose=False)
         names = Architecture.__dataclass_fields__
@@ -151,21 +162,21 @@ class STMem(AnomalibModule):
         """Nothing: what stands here would override what the user passes to the trainer."""
         return {}
 
-    def configure_pre_processor(self, image_size: tuple[int, int] | None = None) -> PreProcessor:  # type: ignore[override]
+    def configure_pre_processor(self, image_size: tuple[int, int] | None = None) -> PreProcessor:
         """Resize to ``image_size``, turn grey if ``channels`` is 1, and scale [0, 1] to [-1, 1]."""
-        channels = self.hparams.channels
-        size = list(image_size or self.hparams.image_size)
+        channels = self._options.channels
+        size = list(image_size or self._options.image_size)
         grey = [Grayscale(num_output_channels=1)] if channels == 1 else []
         scale = Normalize(mean=[0.5] * channels, std=[0.5] * channels)
         return PreProcessor(transform=Compose([Resize(size, antialias=True), *grey, scale]))
 
     def configure_post_processor(self) -> PostProcessor:
         """Calibrate on normal video."""
-        return CalibratedPostProcessor(self.hparams.false_alarm_rate)
+        return CalibratedPostProcessor(self._options.false_alarm_rate)
 
     @staticmethod
     def configure_evaluator() -> Evaluator:
-        """anomalib's default metrics; the pixel AUROC is binned, because exact it would keep every pixel in memory."""
+        """Anomalib's default metrics; the pixel AUROC is binned, because exact it would keep every pixel in memory."""
         return Evaluator(
             test_metrics=[
                 AUROC(fields=["pred_score", "gt_label"], prefix="image_"),
@@ -176,13 +187,13 @@ class STMem(AnomalibModule):
         )
 
     @classmethod
-    def configure_visualizer(cls) -> Visualizer:  # type: ignore[override]
+    def configure_visualizer(cls) -> Visualizer:
         """Pictures of clips; anomalib's image visualizer refuses them."""
         return ClipVisualizer()
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Add the report to anomalib's components."""
-        return [*super().configure_callbacks(), TestReport()]
+        return [*cast("Sequence[Callback]", super().configure_callbacks()), TestReport()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -202,7 +213,7 @@ class STMem(AnomalibModule):
             which = int(batch.gt_label.flatten().int().argmax())
             msg = f"A training clip of {batch.video_path[which]} is labelled abnormal. Train on normal video only."
             raise ValueError(msg)
-        clips, options = batch.image, self.hparams
+        clips, options = batch.image, self._options
         expected = self.model.expect(clips)
         t, total = self.model.window, torch.zeros((), device=clips.device)
         streams = (
@@ -216,7 +227,7 @@ class STMem(AnomalibModule):
             loss, predicted, separation = stream_loss(stream, actual, *margins, options.loss_reduction)
             total = total + (weight if options.streams == "both" else 1.0) * loss
             self.log_dict({f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation})
-            if batch_idx % self.trainer.log_every_n_steps == 0:
+            if batch_idx % LOG_HEALTH_EVERY == 0:
                 self._log_memory_health(name, stream.recalls)
         if not bool(torch.isfinite(total)):
             saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or "none was saved yet"
@@ -230,7 +241,7 @@ class STMem(AnomalibModule):
 
     def _log_memory_health(self, stream: str, recalls: dict) -> None:
         for scale, recall in recalls.items():
-            health = memory_health(recall, self.hparams.memory_temperature)
+            health = memory_health(recall, self._options.memory_temperature)
             self.log_dict({f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()})
 
     def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
@@ -275,24 +286,33 @@ class STMem(AnomalibModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam (0.9, 0.999), annealed along a cosine over all steps of the run."""
         moved = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.Adam(moved, lr=self.hparams.learning_rate, betas=(0.9, 0.999))
+        optimizer = torch.optim.Adam(moved, lr=self._options.learning_rate, betas=(0.9, 0.999))
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Before training, fall back to the demo scene without data, and to ``default_epochs`` without a number."""
+        """Before training, fall back to the demo scene without data, and to ``default_epochs`` without a number.
+
+        Raises:
+            ValueError: the last epoch would not be validated.
+        """
+        # anomalib asks the model, not the data, for this hook; Lightning's warning says no more than that.
+        warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
         if stage != "fit":
             return
         if demo_run.is_wanted(self):
             demo_run.prepare(self)
-        if self.trainer.max_epochs == LIGHTNING_DEFAULT_EPOCHS and self.trainer.max_steps == -1:
-            self.trainer.fit_loop.max_epochs = self.hparams.default_epochs
+        trainer = self.trainer
+        if trainer.max_epochs == LIGHTNING_DEFAULT_EPOCHS and trainer.max_steps == -1:
+            trainer.fit_loop.max_epochs = self._options.default_epochs
             logger.warning(
-                "--trainer.max_epochs is not set: training for %d epochs (--model.default_epochs).",
-                self.hparams.default_epochs,
+                "--trainer.max_epochs is not set: training for %d epochs (--model.default_epochs).", trainer.max_epochs
             )
-        epochs, every = self.trainer.max_epochs or 0, self.trainer.check_val_every_n_epoch or 1
+        epochs = trainer.max_epochs or 0
+        if demo_run.is_running(self) and trainer.check_val_every_n_epoch == 1 and epochs > 0:
+            trainer.check_val_every_n_epoch = epochs  # calibrating once, at the end, saves a tenth of the demo's time
+        every = trainer.check_val_every_n_epoch or 1
         if epochs > 0 and epochs % every:
             msg = (
                 f"--trainer.max_epochs {epochs} is not a multiple of --trainer.check_val_every_n_epoch {every}, so the "
@@ -304,9 +324,12 @@ class STMem(AnomalibModule):
         """Clips of the demo scene; asked only when no data is given."""
         return demo_run.datamodule(self).train_dataloader()
 
-    def val_dataloader(self) -> DataLoader:
-        """Clips of the demo scene; asked only when no data is given."""
-        return demo_run.datamodule(self).val_dataloader()
+    def val_dataloader(self) -> DataLoader | list:
+        """Clips of the demo scene; asked when no validation data is given."""
+        if demo_run.is_running(self):
+            return demo_run.datamodule(self).val_dataloader()
+        logger.warning("No validation data given: the scores will have no calibration and no threshold.")
+        return []
 
     def test_dataloader(self) -> DataLoader:
         """Clips of the demo scene; asked only when no data is given."""

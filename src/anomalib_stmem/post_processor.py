@@ -2,7 +2,7 @@
 
 import logging
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from anomalib.metrics import F1AdaptiveThreshold
@@ -10,6 +10,13 @@ from anomalib.post_processing import PostProcessor
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics import CatMetric
+
+from .model.scoring import ScoreHead
+
+if TYPE_CHECKING:
+    from anomalib.data import Batch
+
+    from .lightning_model import STMem
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +78,7 @@ class CalibratedPostProcessor(PostProcessor):
             torch.cat([torch.stack([label, maps.mean(1), maps.amax(1)], dim=1), outputs.measurements], dim=1)
         )
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Calibrate the model's score head, and set thresholds."""
         if trainer.sanity_checking or not self._seen.update_called:
             return
@@ -79,11 +86,11 @@ class CalibratedPostProcessor(PostProcessor):
         self._seen.reset()
         self.calibrate(pl_module.model.head, abnormal=seen[:, 0] > 0, maps=seen[:, 1:3], measurements=seen[:, 3:])
 
-    def calibrate(self, head: torch.nn.Module, abnormal: Tensor, maps: Tensor, measurements: Tensor) -> None:
+    def calibrate(self, head: ScoreHead, abnormal: Tensor, maps: Tensor, measurements: Tensor) -> None:
         """Set the bounds of ``head`` and the thresholds.
 
         Args:
-            head: a :class:`~anomalib_stmem.model.scoring.ScoreHead`.
+            head: of the model.
             abnormal: ``(n,)`` labels, true = abnormal.
             maps: ``(n, 2)`` mean and maximum of each frame's anomaly map.
             measurements: ``(n, len(MEASUREMENTS))``.
@@ -100,7 +107,7 @@ class CalibratedPostProcessor(PostProcessor):
             # The metric's curve is exact only for scores in [0, 1], so it is asked about squashed ones.
             squashed = self._normalize(scores, usual, usual, threshold)
             best = F1AdaptiveThreshold(fields=["pred_score", "gt_label"])
-            best.update(SimpleNamespace(pred_score=squashed, gt_label=abnormal.int()))
+            best.update(cast("Batch", SimpleNamespace(pred_score=squashed, gt_label=abnormal.int())))
             threshold = threshold + _unsquash(best.compute()) * _spread(threshold, usual)
         self.image_min.copy_(usual)
         self.image_max.copy_(scores[normal].max())

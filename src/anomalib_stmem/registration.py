@@ -1,10 +1,10 @@
 """How the stock ``anomalib`` command comes to know STMem.
 
 anomalib has no entry points, and finds models and datamodules among the classes already imported. So the wheel holds
-``anomalib_stmem.pth``, which Python runs at every start; it puts a watcher on ``sys.meta_path`` that costs nothing until
+``anomalib_stmem.pth``, which Python runs at every start; it puts a watcher on ``sys.meta_path`` that does nothing until
 ``anomalib.models`` or ``anomalib.data`` is imported, and then adds our classes to them. A patched ``anomalib`` script
-would not be the stock one, and an entry point is loaded by nobody early enough. ``ANOMALIB_STMEM_REGISTER=0`` turns it
-off; ``--model anomalib_stmem.STMem`` works either way.
+would not be the stock one, and an entry point would be loaded by nobody. ``ANOMALIB_STMEM_REGISTER=0`` turns it off;
+``--model anomalib_stmem.STMem`` works either way.
 
 This module imports only what Python has loaded at its start.
 """
@@ -50,9 +50,9 @@ class _Watcher:
 
     def __init__(self) -> None:
         self._ours_running = 0
-        self._pending = []  # anomalib packages that have run and were not yet added to
+        self._pending: list[str] = []  # anomalib packages that have run and were not yet added to
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201, ANN202  # typing costs start-up time
+    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN202  # typing costs start-up time
         if name not in ADDED and not name.startswith("anomalib_stmem."):
             return None
         for finder in sys.meta_path:

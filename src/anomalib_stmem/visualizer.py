@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from anomalib.visualization import Visualizer
 from anomalib.visualization.image.functional import (
     add_text_to_image,

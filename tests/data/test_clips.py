@@ -87,7 +87,7 @@ def test_mixed_sizes_are_refused_by_name() -> None:
     one = ClipDataset([LabelledVideo(CountingVideo(6), 0, 6)], "test", 6)[0]
     other = ClipDataset([LabelledVideo(CountingVideo(6), 0, 6)], "test", 6)
     other.augmentations = Resize([8, 8])
-    with pytest.raises(ValueError, match="4x6.*8x8.*image_size"):
+    with pytest.raises(ValueError, match=r"4x6.*8x8.*image_size"):
         collate_clips([one, other[0]])
 
 

@@ -63,9 +63,7 @@ def test_videos_are_not_shuffled_for_judging(scene: Path) -> None:
     assert frames == [*range(5, 24)] * 2
 
 
-@pytest.mark.parametrize(
-    ("count", "held"), [(2, [1]), (5, [4]), (6, [5]), (12, [5, 11]), (16, [5, 11])], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("count", "held"), [(2, [1]), (5, [4]), (6, [5]), (12, [5, 11]), (16, [5, 11])], ids=str)
 def test_hold_out_is_a_fixed_rule(count: int, held: list[int]) -> None:
     videos = [LabelledVideo(Stub(20), 0, 20) for _ in range(count)]
     kept, out = hold_out(videos)
@@ -115,7 +113,7 @@ def test_abnormal_training_labels_are_refused(tmp_path: Path, scene: Path) -> No
 
 
 def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import anomalib_stmem.data.demo as demo
+    from anomalib_stmem.data import demo
 
     drawn = []
 

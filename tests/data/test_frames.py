@@ -84,7 +84,7 @@ def test_folder_of_images_is_one_video(tmp_path: Path) -> None:
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="No folder at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"No folder at .*nowhere"):
         find_videos(tmp_path / "nowhere")
 
 

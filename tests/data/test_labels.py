@@ -24,7 +24,10 @@ def test_labels_are_split_by_video(tmp_path: Path, videos: list[Video]) -> None:
 
 @pytest.mark.parametrize(
     ("values", "complaint"),
-    [(np.zeros(47), r"holds 47 labels, but the videos have 48 frames \(01: 24, 02: 24\)"), (np.full(48, 2), "other than 0")],
+    [
+        (np.zeros(47), r"holds 47 labels, but the videos have 48 frames \(01: 24, 02: 24\)"),
+        (np.full(48, 2), "other than 0"),
+    ],
 )
 def test_wrong_labels_are_refused(tmp_path: Path, videos: list[Video], values: np.ndarray, complaint: str) -> None:
     np.save(tmp_path / "labels.npy", values)

@@ -11,7 +11,9 @@ def test_controls_are_what_they_say() -> None:
     last, before = (clips[:, -1] + 1) / 2, (clips[:, -2] + 1) / 2
     for i in range(3):
         assert float(scores["constant"][i]) == 0
-        assert float(scores["frame difference"][i]) == pytest.approx(float(((last[i] - before[i]) ** 2).mean()), rel=1e-4)
+        assert float(scores["frame difference"][i]) == pytest.approx(
+            float(((last[i] - before[i]) ** 2).mean()), rel=1e-4
+        )
         assert float(scores["darkness"][i]) == pytest.approx(1 - float(last[i].mean()), rel=1e-4)
     assert scores["frame index"].tolist() == [5, 6, 40]
 

@@ -15,7 +15,7 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_micro_is_the_auroc_of_all_frames(data: tuple) -> None:
-    scores, labels, videos = data
+    scores, labels, _ = data
     assert protocol.win_table(*data).micro() == pytest.approx(roc_auc_score(labels, scores))
 
 

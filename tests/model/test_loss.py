@@ -6,7 +6,6 @@ from anomalib_stmem.model.autoencoder import StreamPrediction
 from anomalib_stmem.model.loss import prediction_loss, separation_loss, stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory, Recall
 
-
 FEATURES = torch.randn(3, 5, 2, 4, generator=torch.Generator().manual_seed(0))
 
 

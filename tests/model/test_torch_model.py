@@ -140,7 +140,12 @@ def test_impossible_clip_is_refused(shape: tuple[int, ...], complaint: str) -> N
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [({"window": 2}, "window"), ({"channels": 2}, "channels"), ({"width": 0}, "width"), ({"shift_fraction": 2.0}, "shift")],
+    [
+        ({"window": 2}, "window"),
+        ({"channels": 2}, "channels"),
+        ({"width": 0}, "width"),
+        ({"shift_fraction": 2.0}, "shift"),
+    ],
 )
 def test_impossible_architecture_is_refused(options: dict, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):

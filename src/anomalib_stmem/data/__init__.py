@@ -1,0 +1,1 @@
+"""Video, frames, labels, clips, datamodules."""

@@ -1,8 +1,9 @@
 """Which frames form a clip and which of them is judged: the dataset that anomalib's loops draw from."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ class ClipDataset(AnomalibVideoDataset):
         )
 
     @property
-    def collate_fn(self):  # noqa: ANN201  # anomalib's signature
+    def collate_fn(self) -> Callable:
         """Collate clips of one size."""
         return collate_clips
 
@@ -124,4 +125,4 @@ def collate_clips(items: list[VideoItem]) -> VideoBatch:
         listed = "; ".join(f"{path}: {shape[-2]}x{shape[-1]}" for shape, path in shapes.items())
         msg = f"Videos of different frame sizes cannot share a batch ({listed}). Give the model an image_size."
         raise ValueError(msg)
-    return VideoBatch.collate(items)
+    return cast("VideoBatch", VideoBatch.collate(items))

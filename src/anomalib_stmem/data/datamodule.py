@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from anomalib.data.datamodules.base.video import AnomalibVideoDataModule
 from anomalib.data.utils import ValSplitMode
 from lightning.pytorch.trainer.states import TrainerFn
@@ -62,6 +63,10 @@ class VideoFolder(AnomalibVideoDataModule):
     Raises:
         ValueError: another ``val_split_mode``.
     """
+
+    train_data: ClipDataset
+    val_data: ClipDataset
+    test_data: ClipDataset
 
     def __init__(
         self,
@@ -187,7 +192,7 @@ class VideoFolder(AnomalibVideoDataModule):
     def _loader(self, dataset: ClipDataset, batch_size: int, **options: Any) -> DataLoader:  # noqa: ANN401
         return DataLoader(
             dataset,
-            batch_size,
+            batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
             num_workers=self.num_workers,
             collate_fn=self.external_collate_fn or dataset.collate_fn,
             persistent_workers=self.num_workers > 0,
@@ -211,8 +216,6 @@ def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[Lab
 
 
 def _whole(video: Video, normal: bool) -> LabelledVideo:
-    import numpy as np
-
     return LabelledVideo(video, 0, video.num_frames, np.zeros(video.num_frames, bool) if normal else None)
 
 

@@ -84,7 +84,8 @@ def find_masks(folder: Path, videos: list[Video]) -> list[list[Path]]:
             raise FileNotFoundError(msg)
         masks = list_images(by_name[video.path.stem])
         if len(masks) != video.num_frames:
-            msg = f"{by_name[video.path.stem]} holds {len(masks)} masks, but {video.path} has {video.num_frames} frames."
+            own = by_name[video.path.stem]
+            msg = f"{own} holds {len(masks)} masks, but {video.path} has {video.num_frames} frames."
             raise ValueError(msg)
         found.append(masks)
     return found

@@ -104,8 +104,8 @@ def write_scene(
     """
     labels: list[int] = []
     for index in range(num_training):
-        frames = draw_video(seed * 10_000 + index, num_frames)
-        _write_images(root / "training" / "frames" / f"{index + 1:02d}", (frame.image for frame in frames), as_videos)
+        images = (frame.image for frame in draw_video(seed * 10_000 + index, num_frames))
+        _write_images(root / "training" / "frames" / f"{index + 1:02d}", images, as_videos)
     for index in range(num_testing):
         kind = ANOMALIES[index % len(ANOMALIES)]
         frames = list(draw_video(seed * 10_000 + 5_000 + index, num_frames, kind))

@@ -1,0 +1,1 @@
+"""What scores are worth: controls, AUROC with intervals, report, curves."""

@@ -1,8 +1,8 @@
 """Frame-level AUROC of scores over several videos, with intervals that know how few videos there are.
 
-All figures come from one table of wins: ``wins[i, j]`` counts, over the abnormal frames of video i and the normal frames
-of video j, how often the abnormal one scores higher (ties count half). The AUROC of all frames pooled ("micro") is the
-sum of the table over the number of pairs; a bootstrap over videos only re-weighs the table.
+All figures come from one table of wins: ``wins[i, j]`` counts, over the abnormal frames of video i and the normal
+frames of video j, how often the abnormal one scores higher (ties count half). The AUROC of all frames pooled ("micro")
+is the sum of the table over the number of pairs; a bootstrap over videos only re-weighs the table.
 """
 
 from dataclasses import dataclass

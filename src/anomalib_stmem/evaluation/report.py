@@ -3,12 +3,12 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +17,9 @@ from ..data.frames import natural_order
 from ..model.scoring import MEASUREMENTS, ScoreHead
 from . import protocol
 from .controls import CONTROLS, control_scores
+
+if TYPE_CHECKING:
+    from ..lightning_model import STMem
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class TestReport(Callback):
     def on_test_batch_end(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
+        pl_module: "STMem",
         outputs: Any,  # noqa: ANN401
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
@@ -49,9 +52,9 @@ class TestReport(Callback):
         del trainer, args, kwargs
         self._rows.append(frame_rows(outputs, pl_module.model.head))
 
-    on_predict_batch_end = on_test_batch_end
+    on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Write files and print the table."""
         frames = self._gather()
         if not trainer.is_global_zero:
@@ -68,7 +71,7 @@ class TestReport(Callback):
         draw_roc(frames, pl_module.model.head, folder / "curves" / "roc.png")
         _print(table, about, folder)
 
-    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Write files."""
         frames = self._gather()
         if not trainer.is_global_zero:
@@ -89,7 +92,11 @@ class TestReport(Callback):
             rows = pd.concat(parts, ignore_index=True)
         rows = rows.drop_duplicates(["video", "frame"])
         order = {video: place for place, video in enumerate(sorted(rows.video.unique(), key=_natural))}
-        return rows.assign(place=rows.video.map(order)).sort_values(["place", "frame"], ignore_index=True).drop(columns="place")
+        return (
+            rows.assign(place=rows.video.map(order))
+            .sort_values(["place", "frame"], ignore_index=True)
+            .drop(columns="place")
+        )
 
 
 def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
@@ -153,7 +160,7 @@ def paper_scores(frames: pd.DataFrame, head: ScoreHead) -> np.ndarray:
     result = np.empty(len(frames))
     measured = torch.tensor(frames[list(MEASUREMENTS)].to_numpy(np.float32))
     for rows in frames.groupby("video", sort=False).indices.values():
-        own = measured[rows]
+        own = measured[torch.as_tensor(rows)]
         result[rows] = head.fuse(own, own.amin(dim=0), own.amax(dim=0)).numpy()
     return result
 
@@ -183,7 +190,13 @@ def _own_folder(root: Path, name: str) -> Path:
 
 def _print(table: pd.DataFrame, about: str, folder: Path) -> None:
     shown = Table(title="Frame AUROC, % [95 % interval over videos]", caption=f"{about}.\nFiles: {folder}")
-    for heading in ("score", "one scale (live)", "per video (sees the future)", "macro", "above frame difference, live"):
+    for heading in (
+        "score",
+        "one scale (live)",
+        "per video (sees the future)",
+        "macro",
+        "above frame difference, live",
+    ):
         shown.add_column(heading, justify="left" if heading == "score" else "right")
     for name, row in table.iterrows():
         shown.add_row(

@@ -1,0 +1,1 @@
+"""Clips, streams, memory, prediction, score: tensors only."""

@@ -121,7 +121,7 @@ class Decoder(nn.Module):
         self.to_frame = nn.Conv2d(widths[0], architecture.channels, kernel_size=3, padding=1)
 
     def forward(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
-        """Map ``(n, c, h, w)`` of the deepest scale and the skips (finest first, or none) to ``(n, c, h, w)`` frames."""
+        """Map ``(n, c, h, w)`` of the deepest scale and the skips (finest first, or none) to frames."""
         features = bottleneck
         for up, fuse, attend, skip in zip(
             self.up, self.fuse, self.attend, reversed(skips) if skips else [None] * len(self.up), strict=True
@@ -174,7 +174,7 @@ class StreamNetwork(nn.Module):
             inputs: ``(b, t, c, h, w)`` consecutive frames or differences, ``t >= window - 1``.
 
         Returns:
-            Predictions for ``s = t - window + 2`` steps: the first follows input ``window - 2``, the last input ``t-1``.
+            Predictions for ``s = t - window + 2`` steps: the first follows input ``window - 2``, the last ``t - 1``.
         """
         recalls: dict[int, Recall] = {}
         through: list[Tensor] = []

@@ -142,7 +142,7 @@ class STMemModel(nn.Module):
 
 
 def fastest_layout() -> torch.memory_format:
-    """Convolution layout of this machine: channels last for tensor cores and AMX, else contiguous (18 % faster there)."""
+    """Layout of convolutions: channels last for tensor cores and AMX, else contiguous (18 % faster with AVX2)."""
     matrix_units = torch.cuda.is_available() or has_bfloat16_units(torch.device("cpu"))
     return torch.channels_last if matrix_units else torch.contiguous_format
 
