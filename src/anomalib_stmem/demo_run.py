@@ -40,7 +40,7 @@ def prepare(model: "STMem") -> None:
     model.hparams.update(chosen)
     model._build()  # noqa: SLF001  # the one place outside the class that rebuilds it
     if model.pre_processor is not None:
-        model.pre_processor.__init__(model.configure_pre_processor().transform)  # type: ignore[misc]
+        model.pre_processor.load_checkpoint_config(model.configure_pre_processor().checkpoint_config())
     model.demo_data = WalkwayDemo(clip_length_in_frames=model.model.window + 1)
     shown = " ".join(f"--model.{name} {value}" for name, value in chosen.items())
     logger.warning("No --data given: training on the built-in demo scene (--data WalkwayDemo) with %s", shown)

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import torch
 from anomalib import LearningType
+from anomalib.data.datasets.base.video import VideoTargetFrame
 from anomalib.metrics import AUROC, Evaluator, F1Score
 from anomalib.models.components import AnomalibModule
 from anomalib.post_processing import PostProcessor
@@ -295,10 +296,14 @@ class STMem(AnomalibModule):
         """Before training, fall back to the demo scene without data, and to ``default_epochs`` without a number.
 
         Raises:
-            ValueError: the last epoch would not be validated.
+            ValueError: the data labels another frame than the last, or the last epoch would not be validated.
         """
         # anomalib asks the model, not the data, for this hook; Lightning's warning says no more than that.
         warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+        target = getattr(getattr(self.trainer, "datamodule", None), "target_frame", VideoTargetFrame.LAST)
+        if target != VideoTargetFrame.LAST:
+            msg = "STMem judges the last frame of a clip; this data labels another. Set --data.target_frame last."
+            raise ValueError(msg)
         if stage != "fit":
             return
         if demo_run.is_wanted(self):

@@ -118,11 +118,13 @@ def draw(shown: Picture) -> Image.Image:
     """Draw one picture as a row of panels."""
     frame = visualize_image(shown.frame).resize(PANEL)
     heat = visualize_anomaly_map(shown.anomaly_map).resize(PANEL)
+    # Where all is as usual the frame shows through; at the threshold (0.5) the heat covers half of it.
+    cover = visualize_image((2 * shown.anomaly_map - 0.5).clamp(0, 1).expand(3, -1, -1)).convert("L").resize(PANEL)
     above_mean = visualize_mask(shown.error > shown.error.mean(), mode="binary").convert("RGB").resize(PANEL)
     panels = [
         ("frame", frame),
         ("prediction", visualize_image(shown.prediction).resize(PANEL)),
-        ("anomaly map", overlay_images(frame, heat, alpha=0.5)),
+        ("anomaly map", Image.composite(heat.convert("RGB"), frame.convert("RGB"), cover)),
         ("error above mean", above_mean),
     ]
     if shown.truth is not None:

@@ -136,6 +136,5 @@ class ScoreHead(nn.Module):
         self.upper.copy_(measurements.amax(dim=0))
 
     def shown(self, maps: dict[ErrorName, Tensor]) -> Tensor:
-        """The map that explains the score: ``(b, s, h, w)``, blurred where the score looks at patches."""
-        chosen = maps.get(self.error, maps["sum"])
-        return blur(chosen) if self.area == "patch" else chosen
+        """The map that explains the score: ``(b, s, h, w)``, the scored error averaged over patches."""
+        return blur(maps.get(self.error, maps["sum"]))
