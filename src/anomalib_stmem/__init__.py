@@ -10,8 +10,12 @@
 ``visualizer``         pictures of judged frames
 =====================  =================================================================================
 
-This module imports nothing until a name is asked for: it is loaded at every start of Python (see ``registration``).
+Nothing is imported until a name is asked for.
 """
+
+from . import registration
+
+registration.install()
 
 __version__ = "0.1.0"
 

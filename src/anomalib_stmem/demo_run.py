@@ -4,6 +4,8 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from anomalib.pre_processing import PreProcessor
+
 from .data.demo import WalkwayDemo
 
 if TYPE_CHECKING:
@@ -15,11 +17,12 @@ logger = logging.getLogger(__name__)
 OPTIONS: dict[str, Any] = {
     "image_size": (64, 64),
     "width": 8,
+    "memory_items": 8,
     "score_area": "frame",
     "score_error": "sum",
     "learning_rate": 3e-3,
     "separation_weight": 0.0,
-    "default_epochs": 6,
+    "default_epochs": 5,
 }
 
 
@@ -39,7 +42,7 @@ def prepare(model: "STMem") -> None:
     chosen = {name: value for name, value in OPTIONS.items() if model.hparams[name] == defaults[name].default}
     model.hparams.update(chosen)
     model._build()  # noqa: SLF001  # the one place outside the class that rebuilds it
-    if model.pre_processor is not None:
+    if isinstance(model.pre_processor, PreProcessor):
         model.pre_processor.load_checkpoint_config(model.configure_pre_processor().checkpoint_config())
     model.demo_data = WalkwayDemo(clip_length_in_frames=model.model.window + 1)
     shown = " ".join(f"--model.{name} {value}" for name, value in chosen.items())

@@ -1,6 +1,7 @@
 """From raw scores to ``pred_score``, ``pred_label``, ``pred_mask``: calibrated on validation video."""
 
 import logging
+import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,16 +21,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+QUIET_SHARE = 0.99  # of the pixels of a usual normal frame lie below the pixel threshold; the rest may be one figure
+
 
 class CalibratedPostProcessor(PostProcessor):
     """anomalib's post-processor, with thresholds that need no labelled anomaly and scores that do not saturate.
 
     After each validation it takes, from the normal frames seen, the bounds of ``g`` in Eq. (16), and the threshold that
     a share ``false_alarm_rate`` of them exceeds. Where validation holds labelled anomalies too, the frame threshold is
-    anomalib's F1-adaptive one instead. Scores and maps are then mapped to ``0.5 + 0.5 z / (1 + |z|)``, where ``z`` is
-    the distance to the threshold in units of (threshold - usual normal value): 0.5 at the threshold, strictly rising,
-    inside (0, 1). Subclassed because the stock min-max clamps to [0, 1], which on normal-only statistics makes most
-    abnormal frames read exactly 1, and because its pixel threshold keeps every validation pixel in memory.
+    anomalib's F1-adaptive one instead. The pixel threshold is what 99 % of the pixels of a normal frame stay below, in
+    all but that share of frames.
+
+    Scores and maps are mapped to ``0.5 + 0.5 z / (1 + |z|)``, where ``z`` is the distance to the threshold in units of
+    (threshold - usual normal value): 0.5 at the threshold, strictly rising, inside (0, 1).
+
+    Subclassed because the stock min-max clamps to [0, 1], which on normal-only statistics makes most abnormal frames
+    read exactly 1, and because its pixel threshold keeps every validation pixel in memory.
 
     Args:
         false_alarm_rate: share of normal validation frames that may exceed the threshold, in [0, 1).
@@ -53,7 +60,7 @@ class CalibratedPostProcessor(PostProcessor):
             msg = f"false_alarm_rate must be in [0, 1); got {false_alarm_rate}."
             raise ValueError(msg)
         self.false_alarm_rate = false_alarm_rate
-        self._seen = CatMetric(nan_strategy="error")  # rows of label, map mean, map maximum, measurements
+        self._seen = CatMetric(nan_strategy="error")  # rows of label, map mean, map 99th percentile, measurements
 
     @property
     def is_calibrated(self) -> bool:
@@ -73,10 +80,9 @@ class CalibratedPostProcessor(PostProcessor):
         if trainer.sanity_checking:
             return
         maps = outputs.anomaly_map.flatten(1)
+        high = maps.kthvalue(math.ceil(QUIET_SHARE * maps.shape[1]), dim=1).values
         label = torch.zeros(len(maps), device=maps.device) if outputs.gt_label is None else outputs.gt_label.to(maps)
-        self._seen.update(
-            torch.cat([torch.stack([label, maps.mean(1), maps.amax(1)], dim=1), outputs.measurements], dim=1)
-        )
+        self._seen.update(torch.cat([torch.stack([label, maps.mean(1), high], dim=1), outputs.measurements], dim=1))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Calibrate the model's score head, and set thresholds."""
@@ -92,7 +98,7 @@ class CalibratedPostProcessor(PostProcessor):
         Args:
             head: of the model.
             abnormal: ``(n,)`` labels, true = abnormal.
-            maps: ``(n, 2)`` mean and maximum of each frame's anomaly map.
+            maps: ``(n, 2)`` mean and 99th percentile of each frame's anomaly map.
             measurements: ``(n, len(MEASUREMENTS))``.
         """
         if bool(abnormal.all()):
@@ -112,10 +118,10 @@ class CalibratedPostProcessor(PostProcessor):
         self.image_min.copy_(usual)
         self.image_max.copy_(scores[normal].max())
         self._image_threshold.copy_(threshold)
-        usual_map, peaks = maps[normal, 0].median(), maps[normal, 1]
+        usual_map, high = maps[normal, 0].median(), maps[normal, 1]
         self.pixel_min.copy_(usual_map)
-        self.pixel_max.copy_(peaks.max())
-        self._pixel_threshold.copy_(torch.quantile(peaks.float(), budget))
+        self.pixel_max.copy_(high.max())
+        self._pixel_threshold.copy_(torch.quantile(high.float(), budget))
 
     @staticmethod
     def _normalize(preds: Tensor | None, norm_min: Tensor, norm_max: Tensor, threshold: Tensor) -> Tensor | None:

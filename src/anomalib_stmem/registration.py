@@ -1,12 +1,10 @@
 """How the stock ``anomalib`` command comes to know STMem.
 
 anomalib has no entry points, and finds models and datamodules among the classes already imported. So the wheel holds
-``anomalib_stmem.pth``, which Python runs at every start; it puts a watcher on ``sys.meta_path`` that does nothing until
-``anomalib.models`` or ``anomalib.data`` is imported, and then adds our classes to them. A patched ``anomalib`` script
-would not be the stock one, and an entry point would be loaded by nobody. ``ANOMALIB_STMEM_REGISTER=0`` turns it off;
-``--model anomalib_stmem.STMem`` works either way.
-
-This module imports only what Python has loaded at its start.
+``anomalib_stmem.pth``, which Python runs at every start: it waits for ``import anomalib`` and then installs the watcher
+below, which adds our classes to ``anomalib.models`` and ``anomalib.data`` as soon as these have run. A patched
+``anomalib`` script would not be the stock one, and an entry point would be loaded by nobody.
+``ANOMALIB_STMEM_REGISTER=0`` turns it off; ``--model anomalib_stmem.STMem`` works either way.
 """
 
 import os
@@ -18,8 +16,8 @@ ADDED = {"anomalib.models": ("STMem",), "anomalib.data": ("VideoFolder", "Walkwa
 
 
 def install() -> None:
-    """Watch for anomalib, unless switched off or watching already. Called by ``anomalib_stmem.pth``."""
-    if os.environ.get(SWITCH) == "0" or any(type(finder).__name__ == "_Watcher" for finder in sys.meta_path):
+    """Watch for anomalib, unless switched off or watching already."""
+    if os.environ.get(SWITCH) == "0" or any(isinstance(finder, _Watcher) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Watcher())
 

@@ -84,7 +84,7 @@ def draw_video(seed: int, num_frames: int, anomaly: Kind | None = None) -> Itera
 def write_scene(
     root: Path,
     num_training: int = 12,
-    num_testing: int = 12,
+    num_testing: int = 8,
     num_frames: int = 100,
     seed: int = 0,
     as_videos: bool = False,

@@ -73,14 +73,13 @@ class PrototypeMemory(nn.Module):
         """Read the memory with ``(n, c, h, w)`` features, then, while training, update it with them."""
         # float32 whatever the autocast: distances 2 - 2s cancel near s = 1, where bfloat16 has two digits.
         with torch.autocast(features.device.type, enabled=False):
-            vectors = features.float().flatten(2)  # (n, c, k)
-            length = vectors.square().sum(dim=1, keepdim=True).clamp_min(1e-12).sqrt()
+            queries = F.normalize(features.float().flatten(2), dim=1)  # (n, c, k)
             items = F.normalize(self.items.clone(), dim=1)  # a copy: the update below must not touch what is read
-            similarity = items @ vectors / length  # only the (m, k) products are divided, not the (c, k) vectors
+            similarity = items @ queries
             weights = (similarity / self.temperature).softmax(dim=1)
             read = (items.T @ weights).unflatten(2, features.shape[-2:])
             if self.training:
-                self.update(vectors.detach() / length.detach(), similarity.detach())
+                self.update(queries.detach(), similarity.detach())
         return Recall(read.to(features.dtype), similarity, items)
 
     @torch.no_grad()
