@@ -65,6 +65,13 @@ def test_report_holds_the_controls_and_intervals(run: tuple) -> None:
         assert row["one_scale_low"] <= row["one_scale"] <= row["one_scale_high"]
 
 
+def test_losses_and_memories_of_each_epoch_are_on_record(run: tuple) -> None:
+    record = pd.read_csv(run[2] / "training.csv")
+    assert record.epoch.tolist() == [0, 1]
+    assert record.spatial_prediction_loss.iloc[1] < record.spatial_prediction_loss.iloc[0]
+    assert record["memory/temporal/3/items_used"].between(0, 1).all()
+
+
 def test_pictures_and_curves_are_drawn(run: tuple) -> None:
     assert (run[2] / "images" / "01_highest.png").stat().st_size > 1000
     assert (run[2] / "test" / "curves" / "001_01.png").stat().st_size > 1000
@@ -127,6 +134,9 @@ def test_prediction_needs_no_truth_and_keeps_only_judged_frames(run: tuple, scen
     assert predictions[0].anomaly_map.shape == (8, 1, 16, 16)
     assert predictions[0].pred_mask.shape == (8, 16, 16)
     assert predictions[0].pred_label.dtype == torch.bool
+    items = list(predictions[0])
+    assert len(items) == 8
+    assert items[0].pred_score == predictions[0].pred_score[0]
     (record,) = (tmp_path / "out").rglob("scores.csv")
     assert pd.read_csv(record).label.isna().all()
 

@@ -1,16 +1,25 @@
 """The batch that flows through STMem's steps: anomalib's VideoBatch with what the network measured."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from anomalib.data import VideoBatch
+from anomalib.data import VideoBatch, VideoItem
+
+
+@dataclass
+class JudgedItem(VideoItem):
+    """One clip of a :class:`JudgedBatch`."""
+
+    prediction: torch.Tensor | None = None  # (c, h, w)
+    measurements: torch.Tensor | None = None  # (len(MEASUREMENTS),)
 
 
 @dataclass
 class JudgedBatch(VideoBatch):
     """A :class:`VideoBatch` with two more fields, which ``VideoBatch.update`` would drop without a word."""
 
+    item_class: ClassVar = JudgedItem
     prediction: torch.Tensor | None = None  # (b, c, h, w) in [-1, 1]: the final frame Y_hat
     measurements: torch.Tensor | None = None  # (b, len(MEASUREMENTS))
 

@@ -22,7 +22,7 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 from . import demo_run
 from .batch import JudgedBatch, as_judged_batch
 from .data.demo import WalkwayDemo
-from .evaluation.report import TestReport
+from .evaluation.report import RunReport
 from .model.autoencoder import Architecture
 from .model.loss import Reduction, stream_loss
 from .model.memory import memory_health
@@ -194,7 +194,7 @@ class STMem(AnomalibModule):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Add the report to anomalib's components."""
-        return [*cast("Sequence[Callback]", super().configure_callbacks()), TestReport()]
+        return [*cast("Sequence[Callback]", super().configure_callbacks()), RunReport()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -227,9 +227,10 @@ class STMem(AnomalibModule):
             margins = (options.separation_weight, options.separation_a, options.separation_b)
             loss, predicted, separation = stream_loss(stream, actual, *margins, options.loss_reduction)
             total = total + (weight if options.streams == "both" else 1.0) * loss
-            self.log_dict({f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation})
+            parts = {f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation}
+            self.log_dict(parts, on_step=False, on_epoch=True, batch_size=len(clips))
             if batch_idx % LOG_HEALTH_EVERY == 0:
-                self._log_memory_health(name, stream.recalls)
+                self._log_memory_health(name, stream.recalls, len(clips))
         if not bool(torch.isfinite(total)):
             saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or "none was saved yet"
             msg = (
@@ -237,13 +238,14 @@ class STMem(AnomalibModule):
                 f"Lower --model.learning_rate (now {options.learning_rate}). Last good checkpoint: {saved}."
             )
             raise FloatingPointError(msg)
-        self.log("loss", total, prog_bar=True)
+        self.log("loss", total, prog_bar=True, batch_size=len(clips))
         return total
 
-    def _log_memory_health(self, stream: str, recalls: dict) -> None:
+    def _log_memory_health(self, stream: str, recalls: dict, batch_size: int) -> None:
         for scale, recall in recalls.items():
             health = memory_health(recall, self._options.memory_temperature)
-            self.log_dict({f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()})
+            named = {f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()}
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=batch_size)
 
     def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
         """Judge the last frame of each clip; the post-processor calibrates on it."""

@@ -1,4 +1,4 @@
-"""Every judged frame on record: ``scores.csv``, a result table beside the controls, and the curves."""
+"""What a run did, on record: losses, every judged frame, a result table beside the controls, and the curves."""
 
 import json
 import logging
@@ -26,19 +26,35 @@ logger = logging.getLogger(__name__)
 REFERENCE = "frame difference"  # the control that every row is compared with
 
 
-class TestReport(Callback):
-    """Collect the judged frames of a test or prediction, then write and print what they say.
+class RunReport(Callback):
+    """Keep the losses of a training, and the judged frames of a test or prediction; write and print what they say.
 
-    Files, in the run's folder: ``scores.csv`` (one row per judged frame: video, frame, label, score, every measurement
-    and control), ``report.json`` (the table), ``curves/`` (the score of each video over time, as Fig. 6; the ROC, as
-    Fig. 8). A file of an earlier run is never overwritten; the new one gets a number.
+    Files, in the run's folder: ``training.csv`` (one row per epoch: losses, and how much of each memory is alive;
+    anomalib starts no logger by itself), and in a folder of the stage ``scores.csv`` (one row per judged frame: video,
+    frame, label, score, every measurement and control), ``report.json`` (the table), ``curves/`` (the score of each
+    video over time, as Fig. 6; the ROC, as Fig. 8). A file of an earlier test is never overwritten; the new folder gets
+    a number.
     """
-
-    __test__ = False  # not a test case, whatever pytest thinks of the name
 
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[pd.DataFrame] = []
+        self._epochs: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: "STMem") -> None:
+        """Begin a new record."""
+        del trainer, pl_module
+        self._epochs = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
+        """Record an epoch; the file is whole after each, so a run that is stopped keeps its record."""
+        del pl_module
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._epochs.append({"epoch": trainer.current_epoch, **logged})
+        if trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(self._epochs).to_csv(folder / "training.csv", index=False)
 
     def on_test_batch_end(
         self,
