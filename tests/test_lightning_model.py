@@ -141,6 +141,12 @@ def test_prediction_needs_no_truth_and_keeps_only_judged_frames(run: tuple, scen
     assert pd.read_csv(record).label.isna().all()
 
 
+def test_prediction_without_post_processor_has_raw_scores(scene: Path, tmp_path: Path) -> None:
+    (first, *_) = engine(tmp_path).predict(tiny(post_processor=False), datamodule=data(scene))
+    assert first.pred_label is None
+    assert torch.isfinite(first.pred_score).all()
+
+
 def test_testing_without_truth_says_to_predict(scene: Path, tmp_path: Path) -> None:
     shutil.copytree(scene / "testing" / "frames" / "01", tmp_path / "new" / "walk")
     videos = VideoFolder(tmp_path, test_dir="new", **TINY_DATA)

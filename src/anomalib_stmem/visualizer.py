@@ -103,14 +103,14 @@ def picture(batch: JudgedBatch, place: int, number: int) -> Picture:
     frame = _to_rgb(batch.image[place, -1])
     prediction = _to_rgb(batch.prediction[place])
     label = "" if batch.gt_label is None else (", abnormal" if batch.gt_label[place] else ", normal")
-    verdict = "ALARM" if batch.pred_label[place] else "ok"
+    verdict = "" if batch.pred_label is None else (" ALARM" if batch.pred_label[place] else " ok")
     return Picture(
         frame=frame,
         prediction=prediction.clamp(0, 1),
         anomaly_map=batch.anomaly_map[place].squeeze(0).float().cpu(),
         error=(frame - prediction).square().mean(dim=0),
         truth=None if batch.gt_mask is None else batch.gt_mask[place].cpu(),
-        caption=f"frame {number}{label}: {float(batch.pred_score[place]):.2f} {verdict}",
+        caption=f"frame {number}{label}: {float(batch.pred_score[place]):.2f}{verdict}",
     )
 
 

@@ -112,21 +112,20 @@ class VideoFolder(AnomalibVideoDataModule):
         """Make training and validation data."""
         stretches = self._training_videos()
         kept, held = hold_out(stretches)
-        if self.val_split_mode == ValSplitMode.FROM_TRAIN:
-            self.val_data = self._clips(held, "val")
-        else:
+        if self.val_split_mode != ValSplitMode.FROM_TRAIN:
             kept = stretches
-            self.val_data = self._clips(held, "val")
-            if self.val_split_mode == ValSplitMode.SAME_AS_TEST:
-                if not hasattr(self, "test_data"):
-                    msg = f"val_split_mode 'same_as_test' needs test videos, and none are in {self.root}."
-                    raise FileNotFoundError(msg)
-                self.val_data = self.test_data
-            else:
-                logger.warning(
-                    "val_split_mode is 'none': scores are calibrated on training videos, so the threshold is too low."
-                )
         self.train_data = ClipDataset(kept, "train", self.train_clip_length, self.frames_between_clips)
+        if self.val_split_mode == ValSplitMode.SAME_AS_TEST:
+            if not hasattr(self, "test_data"):
+                msg = f"val_split_mode 'same_as_test' needs test videos, and none are in {self.root}."
+                raise FileNotFoundError(msg)
+            self.val_data = self.test_data
+            return
+        self.val_data = self._clips(held, "val")
+        if self.val_split_mode == ValSplitMode.NONE:
+            logger.warning(
+                "val_split_mode is 'none': scores are calibrated on training videos, so the threshold is too low."
+            )
 
     def _training_videos(self) -> list[LabelledVideo]:
         videos = self._open(self.train_dir, TRAIN_FOLDERS, "normal videos to train on", "train_dir")

@@ -72,6 +72,8 @@ class RunReport(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Write files and print the table."""
+        if not self._rows:
+            return
         frames = self._gather()
         if not trainer.is_global_zero:
             return
@@ -89,6 +91,8 @@ class RunReport(Callback):
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Write files."""
+        if not self._rows:
+            return
         frames = self._gather()
         if not trainer.is_global_zero:
             return
@@ -124,7 +128,7 @@ def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
         "frame": indices.cpu().numpy(),
         "label": batch.gt_label.int().cpu().numpy() if batch.gt_label is not None else np.nan,
         "pred_score": batch.pred_score.cpu().numpy(),
-        "pred_label": batch.pred_label.int().cpu().numpy(),
+        "pred_label": batch.pred_label.int().cpu().numpy() if batch.pred_label is not None else np.nan,
         "score": head(batch.measurements).cpu().numpy(),
     }
     measured = batch.measurements.cpu().numpy()
