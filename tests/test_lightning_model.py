@@ -113,6 +113,19 @@ def test_resuming_goes_on_where_it_stopped(run: tuple, scene: Path, tmp_path: Pa
     assert resumed.trainer.global_step == saved * 3 // 2
 
 
+def test_learning_rate_falls_along_a_cosine_also_after_resuming_for_longer(
+    run: tuple, scene: Path, tmp_path: Path
+) -> None:
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    resumed, model = engine(tmp_path, max_epochs=4), tiny()
+    rates = []
+    model.on_train_batch_start = lambda *_: rates.append(model.optimizers().param_groups[0]["lr"])
+    resumed.fit(model, datamodule=data(scene), ckpt_path=path)
+    steps = len(rates) * 2  # two of four epochs ran before
+    expected = [1e-3 * (1 + np.cos(np.pi * step / steps)) / 2 for step in range(len(rates) + 1, steps)]
+    np.testing.assert_allclose(rates[1:], expected, rtol=1e-6)
+
+
 def test_same_seed_same_numbers_other_seed_others(scene: Path, tmp_path: Path) -> None:
     weights = []
     for number, seed in enumerate((1, 1, 2)):

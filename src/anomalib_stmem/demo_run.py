@@ -18,7 +18,6 @@ OPTIONS: dict[str, Any] = {
     "image_size": (64, 64),
     "width": 8,
     "memory_items": 8,
-    "score_area": "frame",
     "score_error": "sum",
     "learning_rate": 3e-3,
     "separation_weight": 0.0,

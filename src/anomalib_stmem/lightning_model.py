@@ -1,6 +1,7 @@
 """STMem as an anomalib model: what is trained, judged, saved and reported, and when."""
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, cast
@@ -118,8 +119,8 @@ class STMem(AnomalibModule):
         separation_b: float = 1.0,
         spatial_weight: float = 0.5,
         loss_reduction: Reduction = "mean",
-        score_area: AreaName = "patch",
-        score_error: ErrorName = "both",
+        score_area: AreaName = "frame",
+        score_error: ErrorName = "temporal",
         prediction_weight: float = 1.0,
         learning_rate: float = 2e-5,
         default_epochs: int = 50,
@@ -291,7 +292,9 @@ class STMem(AnomalibModule):
         moved = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.Adam(moved, lr=self._options.learning_rate, betas=(0.9, 0.999))
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        # By the fraction of the run and not CosineAnnealingLR, whose saved T_max would send the rate up again where a
+        # resumed run has more epochs than the first.
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
