@@ -1,8 +1,8 @@
-import os
 from pathlib import Path
 
 import pytest
 import reference
+import replica
 import torch
 import torch.multiprocessing as mp
 from torch import Tensor, nn
@@ -144,22 +144,11 @@ def test_health_of_a_collapsed_memory() -> None:
     torch.testing.assert_close(torch.stack(health), torch.tensor([1 / 3, 1.0, 1.0]))
 
 
-def _replica(rank: int, folder: Path, features: list[Tensor], options: dict) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", GLOO_SOCKET_IFNAME="lo")
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    torch.manual_seed(0)
-    memory = PrototypeMemory(channels=6, num_items=4, **options)
-    for _ in range(3):
-        memory(features[rank])
-    torch.save(memory.state_dict(), folder / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "restart_after": 1}])
 def test_two_replicas_update_like_one_device(tmp_path: Path, options: dict) -> None:
     """Uneven shares of the features included."""
     features = torch.randn(5, 6, 3, 3)
-    mp.spawn(_replica, (tmp_path, [features[:2], features[2:]], options), nprocs=2)
+    mp.spawn(replica.update_memory, (tmp_path, [features[:2], features[2:]], options), nprocs=2)
     torch.manual_seed(0)
     alone = PrototypeMemory(channels=6, num_items=4, **options)
     for _ in range(3):
