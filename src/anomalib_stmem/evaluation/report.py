@@ -1,7 +1,6 @@
 """What a run did, on record: losses, every judged frame, a result table beside the controls, and the curves."""
 
 import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ from .controls import CONTROLS, control_scores
 
 if TYPE_CHECKING:
     from ..lightning_model import STMem
-
-logger = logging.getLogger(__name__)
 
 REFERENCE = "frame difference"  # the control that every row is compared with
 
