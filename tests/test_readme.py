@@ -54,10 +54,12 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
 def test_options_named_in_the_readme_exist() -> None:
     import inspect
 
-    from anomalib_stmem import STMem, VideoFolder
+    from anomalib_stmem import AvenueClips, STMem, ShanghaiTechClips, UCSDClips, VideoFolder
+    from anomalib_stmem.data.datamodule import ClipData
 
-    for kind, owner in (("model", STMem), ("data", VideoFolder)):
-        known = inspect.signature(owner.__init__).parameters
+    owners = {"model": [STMem], "data": [ClipData, VideoFolder, UCSDClips, AvenueClips, ShanghaiTechClips]}
+    for kind, classes in owners.items():
+        known = {name for owner in classes for name in inspect.signature(owner.__init__).parameters}
         for name in re.findall(rf"--{kind}\.(\w+)", README):
             assert name == "help" or name in known, name
 

@@ -2,7 +2,7 @@
 
 =====================  =================================================================================
 ``registration``       makes the stock ``anomalib`` command know what this package adds
-``data``               video -> frames -> labels -> clips -> datamodules; the drawn demo scene
+``data``               video -> frames -> reader, cache -> labels, masks -> clips, order -> a datamodule per layout
 ``model``              clips -> shift, attention, memory -> prediction -> score; the losses
 ``lightning_model``    ``STMem``: when what is trained, judged and saved
 ``post_processor``     score -> calibrated ``pred_score``, label, mask
@@ -23,11 +23,24 @@ _HOME = {
     "STMem": ".lightning_model",
     "CalibratedPostProcessor": ".post_processor",
     "ClipVisualizer": ".visualizer",
-    "VideoFolder": ".data.datamodule",
+    "VideoFolder": ".data.folder",
+    "UCSDClips": ".data.ucsd",
+    "AvenueClips": ".data.avenue",
+    "ShanghaiTechClips": ".data.shanghaitech",
     "WalkwayDemo": ".data.demo",
     "write_scene": ".data.scene",
 }
-__all__ = ["CalibratedPostProcessor", "ClipVisualizer", "STMem", "VideoFolder", "WalkwayDemo", "write_scene"]
+__all__ = [
+    "AvenueClips",
+    "CalibratedPostProcessor",
+    "ClipVisualizer",
+    "STMem",
+    "ShanghaiTechClips",
+    "UCSDClips",
+    "VideoFolder",
+    "WalkwayDemo",
+    "write_scene",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -4,11 +4,13 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
-from anomalib.data import VideoBatch, VideoItem
+from anomalib.data import VideoBatch
+
+from .data.clips import ClipBatch, ClipItem
 
 
 @dataclass
-class JudgedItem(VideoItem):
+class JudgedItem(ClipItem):
     """One clip of a :class:`JudgedBatch`."""
 
     prediction: torch.Tensor | None = None  # (c, h, w)
@@ -16,8 +18,8 @@ class JudgedItem(VideoItem):
 
 
 @dataclass
-class JudgedBatch(VideoBatch):
-    """A :class:`VideoBatch` with two more fields, which ``VideoBatch.update`` would drop without a word."""
+class JudgedBatch(ClipBatch):
+    """A batch with two more fields, which ``VideoBatch.update`` would drop without a word."""
 
     item_class: ClassVar = JudgedItem
     prediction: torch.Tensor | None = None  # (b, c, h, w) in [-1, 1]: the final frame Y_hat
@@ -44,7 +46,7 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
             f"{window} to look at and one to judge. Set --data.clip_length_in_frames {window + 1}."
         )
         raise ValueError(msg)
-    kept = {field.name: getattr(batch, field.name) for field in fields(VideoBatch)}
+    kept = {field.name: getattr(batch, field.name, None) for field in fields(ClipBatch)}
     # Pictures and metrics use what the network sees; carrying the clip twice would double the memory.
     kept["original_image"] = None
     return JudgedBatch(**kept)

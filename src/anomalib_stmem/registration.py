@@ -12,7 +12,10 @@ import sys
 
 SWITCH = "ANOMALIB_STMEM_REGISTER"
 # What each anomalib package gains once it is imported.
-ADDED = {"anomalib.models": ("STMem",), "anomalib.data": ("VideoFolder", "WalkwayDemo")}
+ADDED = {
+    "anomalib.models": ("STMem",),
+    "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "WalkwayDemo"),
+}
 
 
 def install() -> None:

@@ -1,3 +1,5 @@
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -5,20 +7,28 @@ import pytest
 import torch
 from torchvision.transforms.v2 import Resize
 
-from anomalib_stmem.data.clips import ClipDataset, collate_clips
+from anomalib_stmem.data.clips import ClipDataset
 from anomalib_stmem.data.frames import FrameFolder
-from anomalib_stmem.data.labels import LabelledVideo
+from anomalib_stmem.data.labels import LabelledVideo, whole
+from anomalib_stmem.data.masks import MaskImages
 
 
 class CountingVideo:
     """A video whose frame i has the value i everywhere."""
 
-    def __init__(self, num_frames: int, name: str = "v") -> None:
-        self.path, self.num_frames, self.size_hw = Path(__file__).parent / name, num_frames, (4, 6)
-        self.path = Path(__file__)  # samples must exist on disk
+    frame_rate, cut_off, can_seek = 30.0, False, True
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return np.stack([np.full((4, 6, 3), i, np.uint8) for i in range(start, stop)])
+    def __init__(self, num_frames: int, size: tuple[int, int] = (4, 6)) -> None:
+        self.path, self.num_frames = Path(f"/videos/{num_frames}_{size}"), num_frames
+        self.size_hw = self.source_hw = size
+
+    def frames(self, start: int = 0) -> Iterator[np.ndarray]:
+        for index in range(start, self.num_frames):
+            yield np.full((*self.size_hw, 3), index, np.uint8)
+
+
+def video(num_frames: int, labels: np.ndarray | None = None) -> LabelledVideo:
+    return whole("v", CountingVideo(num_frames), labels)
 
 
 def numbers(dataset: ClipDataset) -> list[list[int]]:
@@ -30,12 +40,12 @@ def numbers(dataset: ClipDataset) -> list[list[int]]:
     [(10, 6, 1, 5), (10, 6, 2, 3), (10, 10, 1, 1), (10, 6, 4, 2), (10, 6, 5, 1), (6, 6, 1, 1)],
 )
 def test_number_of_clips(frames: int, length: int, stride: int, clips: int) -> None:
-    dataset = ClipDataset([LabelledVideo(CountingVideo(frames), 0, frames)], "train", length, stride)
+    dataset = ClipDataset([video(frames)], "train", length, stride)
     assert len(dataset) == clips
 
 
 def test_clips_never_cross_videos_and_judge_their_last_frame() -> None:
-    videos = [LabelledVideo(CountingVideo(n), 0, n) for n in (5, 4)]
+    videos = [video(n) for n in (5, 4)]
     dataset = ClipDataset(videos, "test", 3)
     assert numbers(dataset) == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 1, 2], [1, 2, 3]]
     assert [int(dataset[i].frames) for i in range(5)] == [2, 3, 4, 2, 3]
@@ -43,54 +53,73 @@ def test_clips_never_cross_videos_and_judge_their_last_frame() -> None:
 
 def test_stretch_keeps_the_numbers_of_the_whole_video() -> None:
     labels = np.arange(10) >= 8
-    dataset = ClipDataset([LabelledVideo(CountingVideo(10), 6, 10, labels)], "val", 3)
+    dataset = ClipDataset([LabelledVideo("v", CountingVideo(10), 6, 10, labels)], "val", 3)
     assert numbers(dataset) == [[6, 7, 8], [7, 8, 9]]
     assert [(int(dataset[i].frames), bool(dataset[i].gt_label)) for i in range(2)] == [(8, True), (9, True)]
 
 
 def test_video_shorter_than_a_clip_is_refused() -> None:
     with pytest.raises(ValueError, match=r"has 5 frames to draw from, fewer than one clip of 6"):
-        ClipDataset([LabelledVideo(CountingVideo(5), 0, 5)], "train", 6)
+        ClipDataset([video(5)], "train", 6)
 
 
 def test_item_holds_truth_of_the_judged_frame(scene: Path) -> None:
-    from anomalib_stmem.data.labels import find_masks
-
-    video = FrameFolder(scene / "testing" / "frames" / "01")
-    (masks,) = find_masks(scene / "testing" / "masks", [video])
-    dataset = ClipDataset([LabelledVideo(video, 0, 24, None, masks)], "test", 6)
-    dataset.augmentations = Resize([32, 32])
+    frames = FrameFolder(scene / "testing" / "frames" / "01", (32, 48))
+    masks = MaskImages(scene / "testing" / "masks" / "01")
+    dataset = ClipDataset([whole("01", frames, masks=masks)], "test", 6)
     for index in (0, 8, 18):
         item = dataset[index]
-        assert item.image.shape == (6, 3, 32, 32)
+        assert item.image.shape == (6, 3, 32, 48)
         assert item.image.dtype == torch.float32
         assert 0 <= item.image.min() <= item.image.max() <= 1
-        assert item.gt_mask.shape[-2:] == (128, 128)
-        assert bool(item.gt_label) == bool(item.gt_mask.any())
+        assert item.gt_mask.shape[-2:] == (32, 48)
+        assert bool(item.gt_label) == bool(masks[index + 5].any())
+        assert item.mask_known
+
+
+def test_augmentations_see_one_clip_at_a_time() -> None:
+    dataset = ClipDataset([video(8)], "train", 6)
+    dataset.augmentations = Resize([8, 8])
+    assert dataset[0].image.shape == (6, 3, 8, 8)
 
 
 def test_unlabelled_video_has_no_truth() -> None:
-    item = ClipDataset([LabelledVideo(CountingVideo(6), 0, 6)], "test", 6)[0]
+    item = ClipDataset([video(6)], "test", 6)[0]
     assert item.gt_label is None
     assert item.gt_mask is None
 
 
-def test_batch_keeps_paths_frames_and_labels() -> None:
-    dataset = ClipDataset([LabelledVideo(CountingVideo(8), 0, 8, np.zeros(8, bool))], "val", 6)
-    batch = collate_clips([dataset[i] for i in range(3)])
+def test_video_without_masks_among_others_is_marked(scene: Path) -> None:
+    folder = scene / "testing" / "frames"
+    with_masks = whole("01", FrameFolder(folder / "01"), masks=MaskImages(scene / "testing" / "masks" / "01"))
+    without = whole("02", FrameFolder(folder / "02"), np.ones(24, bool))
+    batch = ClipDataset([with_masks, without], "test", 20).__getitems__([0, 4, 5, 9])
+    assert batch.mask_known.tolist() == [True, True, False, False]
+    assert not batch.gt_mask[2:].any()
+    assert batch.gt_label[2:].tolist() == [True, True]
+
+
+def test_batch_names_videos_frames_labels_and_rate() -> None:
+    batch = ClipDataset([video(8, np.zeros(8, bool))], "val", 6).__getitems__([0, 1, 2])
     assert batch.image.shape == (3, 6, 3, 4, 6)
     assert batch.frames.tolist() == [5, 6, 7]
     assert batch.gt_label.tolist() == [False] * 3
+    assert batch.video_name == ["v"] * 3
+    assert batch.frame_rate.tolist() == [30.0] * 3
 
 
 def test_mixed_sizes_are_refused_by_name() -> None:
-    one = ClipDataset([LabelledVideo(CountingVideo(6), 0, 6)], "test", 6)[0]
-    other = ClipDataset([LabelledVideo(CountingVideo(6), 0, 6)], "test", 6)
-    other.augmentations = Resize([8, 8])
-    with pytest.raises(ValueError, match=r"4x6.*8x8.*image_size"):
-        collate_clips([one, other[0]])
+    videos = [whole(str(size), CountingVideo(6, size)) for size in ((4, 6), (8, 8))]
+    with pytest.raises(ValueError, match=r"4x6.*8x8.*--data\.image_size"):
+        ClipDataset(videos, "test", 6).__getitems__([0, 1])
+
+
+def test_dataset_travels_without_its_decoders() -> None:
+    dataset = ClipDataset([video(8)], "test", 6)
+    _ = dataset[0]
+    assert pickle.loads(pickle.dumps(dataset))._reader is None  # noqa: S301
 
 
 def test_subset_of_videos_keeps_its_clips() -> None:
-    videos = [LabelledVideo(CountingVideo(n), 0, n) for n in (5, 4, 6)]
+    videos = [video(n) for n in (5, 4, 6)]
     assert len(ClipDataset(videos, "test", 3).subsample([2, 0])) == 4 + 3

@@ -1,11 +1,10 @@
-import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from conftest import TINY_DATA
 
-from anomalib_stmem import VideoFolder, WalkwayDemo, write_scene
+from anomalib_stmem import STMem, VideoFolder, WalkwayDemo, write_scene
 from anomalib_stmem.data.datamodule import hold_out
 from anomalib_stmem.data.labels import LabelledVideo
 
@@ -15,6 +14,10 @@ class Stub:
 
     def __init__(self, num_frames: int) -> None:
         self.num_frames = num_frames
+
+
+def stretch(num_frames: int) -> LabelledVideo:
+    return LabelledVideo("v", Stub(num_frames), 0, num_frames)
 
 
 def names(dataset) -> list[str]:  # noqa: ANN001
@@ -39,21 +42,44 @@ def test_held_out_frames_are_labelled_normal(scene: Path) -> None:
     assert not next(iter(data.val_dataloader())).gt_label.any()
 
 
-def test_video_files_are_read_too(tmp_path: Path) -> None:
-    write_scene(tmp_path, num_training=2, num_testing=1, num_frames=12, as_videos=True)
-    data = VideoFolder(tmp_path, cache_dir=tmp_path / "cache", **TINY_DATA)
-    data.setup("fit")
-    assert [Path(path).name for path in data.train_data.samples.image_path] == ["01.avi"]
-    assert next(iter(data.test_dataloader())).gt_mask is not None
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("cached", [False, True])
+def test_frames_are_read_in_the_size_asked_for_however_they_are_read(
+    tmp_path: Path, scene: Path, workers: int, cached: bool
+) -> None:
+    options = TINY_DATA | {"num_workers": workers, "image_size": (16, 24)}
+    data = VideoFolder(scene, cache_dir=tmp_path / "cache" if cached else None, **options)
+    data.setup("test")
+    plain = VideoFolder(scene, **TINY_DATA, image_size=(16, 24))
+    plain.setup("test")
+    expected = {
+        (b.video_name[k], int(b.frames[k])): b.image[k] for b in plain.test_dataloader() for k in range(len(b.image))
+    }
+    seen = {
+        (b.video_name[k], int(b.frames[k])): b.image[k] for b in data.test_dataloader() for k in range(len(b.image))
+    }
+    assert seen.keys() == expected.keys()
+    assert len(seen) == 2 * 19
+    for key, clip in seen.items():
+        assert clip.shape == (6, 3, 16, 24)
+        assert (clip == expected[key]).all()
 
 
-def test_own_videos_without_truth_can_be_predicted(tmp_path: Path, scene: Path) -> None:
-    shutil.copytree(scene / "testing" / "frames", tmp_path / "new")
-    data = VideoFolder(tmp_path, test_dir="new", **TINY_DATA)
-    data.setup("predict")
-    batch = next(iter(data.predict_dataloader()))
-    assert batch.gt_label is None
-    assert not hasattr(data, "train_data")
+def test_size_is_the_models_unless_named(scene: Path) -> None:
+    data = VideoFolder(scene, **TINY_DATA)
+    data.trainer = SimpleNamespace(lightning_module=STMem(image_size=(24, 32)), model=None)
+    data.setup("test")
+    assert data.test_data[0].image.shape[-2:] == (24, 32)
+    data.trainer.lightning_module = STMem(image_size=(16, 16))
+    data.setup("test")
+    assert data.test_data[0].image.shape[-2:] == (16, 16)
+
+
+def test_own_collate_function_gets_items(scene: Path) -> None:
+    data = VideoFolder(scene, **TINY_DATA)
+    data.external_collate_fn = len
+    data.setup("test")
+    assert next(iter(data.test_dataloader())) == 8
 
 
 def test_videos_are_not_shuffled_for_judging(scene: Path) -> None:
@@ -65,22 +91,23 @@ def test_videos_are_not_shuffled_for_judging(scene: Path) -> None:
 
 @pytest.mark.parametrize(("count", "held"), [(2, [1]), (5, [4]), (6, [5]), (12, [5, 11]), (16, [5, 11])], ids=str)
 def test_hold_out_is_a_fixed_rule(count: int, held: list[int]) -> None:
-    videos = [LabelledVideo(Stub(20), 0, 20) for _ in range(count)]
+    videos = [stretch(20) for _ in range(count)]
     kept, out = hold_out(videos)
     assert [videos.index(video) for video in out] == held
     assert len(kept) == count - len(held)
 
 
 def test_one_video_is_held_out_in_time() -> None:
-    kept, out = hold_out([LabelledVideo(Stub(60), 0, 60)])
+    kept, out = hold_out([stretch(60)])
     assert (kept[0].first, kept[0].last, out[0].first, out[0].last) == (0, 50, 50, 60)
 
 
-def test_same_as_test_validates_on_the_test_videos(scene: Path) -> None:
+def test_same_as_test_validates_on_the_test_videos_and_says_so(scene: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = VideoFolder(scene, val_split_mode="same_as_test", **TINY_DATA)
     data.setup("fit")
     assert names(data.train_data) == ["01", "02", "03"]
     assert data.val_data is data.test_data
+    assert "fitted on the test labels" in caplog.text
 
 
 def test_none_trains_on_everything_and_says_what_that_costs(scene: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,20 +123,10 @@ def test_other_splits_are_refused(scene: Path) -> None:
         VideoFolder(scene, val_split_mode="synthetic")
 
 
-def test_missing_videos_are_named_with_the_option(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"normal videos.*--data\.train_dir"):
-        VideoFolder(tmp_path).setup("fit")
-    with pytest.raises(FileNotFoundError, match=r"videos to judge.*--data\.test_dir"):
-        VideoFolder(tmp_path).setup("test")
-
-
-def test_abnormal_training_labels_are_refused(tmp_path: Path, scene: Path) -> None:
-    shutil.copytree(scene / "training", tmp_path / "training")
-    labels = np.zeros(72, np.uint8)
-    labels[30] = 1
-    np.save(tmp_path / "training" / "frame_labels.npy", labels)
-    with pytest.raises(ValueError, match=r"frame 6 of .*02 as abnormal"):
-        VideoFolder(tmp_path).setup("fit")
+@pytest.mark.parametrize("option", ["frames_between_clips", "frame_rate"])
+def test_numbers_must_be_above_zero(scene: Path, option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option} must be above 0"):
+        VideoFolder(scene, **{option: 0})
 
 
 def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,32 @@ import torch
 from anomalib.data import VideoBatch, VideoItem
 from anomalib.data.datasets.base.video import AnomalibVideoDataset, VideoTargetFrame
 from anomalib.data.utils import LabelName
-from torchvision.transforms.v2.functional import to_dtype
+from torch import Tensor
+from torchvision.tv_tensors import Mask as MaskTensor
 from torchvision.tv_tensors import Video as VideoTensor
 
 from .labels import LabelledVideo
+from .order import SHUFFLED_FRAMES
+from .reader import OPEN_AT_ONCE, Reader
+
+
+@dataclass
+class ClipItem(VideoItem):
+    """One clip of a :class:`ClipBatch`."""
+
+    video_name: str | None = None
+    mask_known: Tensor | None = None
+    frame_rate: Tensor | None = None
+
+
+@dataclass
+class ClipBatch(VideoBatch):
+    """A :class:`VideoBatch` that says more about its videos."""
+
+    item_class: ClassVar = ClipItem
+    video_name: list[str] | None = None
+    mask_known: Tensor | None = None  # (b,), false where a video without masks has an empty mask to fill the batch
+    frame_rate: Tensor | None = None  # (b,), frames per second
 
 
 class ClipDataset(AnomalibVideoDataset):
@@ -27,6 +50,7 @@ class ClipDataset(AnomalibVideoDataset):
         split: ``train``, ``val`` or ``test``, for the samples table.
         clip_length_in_frames: frames per clip.
         frames_between_clips: stride between the starts of clips.
+        frame_rate: frames per second of videos that do not say theirs.
 
     Raises:
         ValueError: a video is shorter than a clip.
@@ -38,15 +62,19 @@ class ClipDataset(AnomalibVideoDataset):
         split: str,
         clip_length_in_frames: int,
         frames_between_clips: int = 1,
+        frame_rate: float = 25.0,
     ) -> None:
         super().__init__(clip_length_in_frames, frames_between_clips, target_frame=VideoTargetFrame.LAST)
         self.videos = list(videos)
-        abnormal = [video.labels is not None and video.labels[video.first : video.last].any() for video in self.videos]
+        self.split = split
+        self.frame_rate = frame_rate
+        self._reader: Reader | None = None
+        abnormal = [video.labels is not None and bool(video.labels[video.first : video.last].any()) for video in videos]
         self.samples = pd.DataFrame(
             {
                 "image_path": [str(video.video.path) for video in self.videos],
                 "split": split,
-                "label_index": [LabelName.ABNORMAL if any_ else LabelName.NORMAL for any_ in abnormal],
+                "label_index": [int(LabelName.ABNORMAL if it else LabelName.NORMAL) for it in abnormal],
                 "mask_path": None,
                 "video_index": range(len(self.videos)),
             }
@@ -66,7 +94,7 @@ class ClipDataset(AnomalibVideoDataset):
 
     def _setup_clips(self) -> None:
         """Count the clips of each video; anomalib's indexer is not used, because it demands ``av``."""
-        counts = []
+        self.clips_of_video = []
         for index in self.samples.video_index:
             stretch = self.videos[index]
             length = stretch.last - stretch.first
@@ -76,53 +104,92 @@ class ClipDataset(AnomalibVideoDataset):
                     f"{self.clip_length_in_frames}. Remove the video or lower the clip length."
                 )
                 raise ValueError(msg)
-            counts.append((length - self.clip_length_in_frames) // self.frames_between_clips + 1)
-        self._clip_ends = list(accumulate(counts))
+            self.clips_of_video.append((length - self.clip_length_in_frames) // self.frames_between_clips + 1)
+        self._clip_ends = list(accumulate(self.clips_of_video))
 
     def __len__(self) -> int:
         """Return the number of clips."""
         return self._clip_ends[-1] if self._clip_ends else 0
 
-    def __getitem__(self, index: int) -> VideoItem:
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open decoders behind: they belong to one process."""
+        return self.__dict__ | {"_reader": None}
+
+    def forget_decoded(self) -> None:
+        """Start a reader of this process; called where a worker begins."""
+        length = self.clip_length_in_frames
+        # Judging goes straight on. Training comes back within a stretch, and to the end of the stretch before; each
+        # video of a stretch adds the length of a clip.
+        keep = 2 * (SHUFFLED_FRAMES + OPEN_AT_ONCE * length) if self.split == "train" else length
+        self._reader = Reader(keep)
+
+    def __getitem__(self, index: int) -> ClipItem:
         """Read one clip.
 
         Returns:
             ``image (t, 3, h, w)`` in [0, 1]; ``gt_label``, ``gt_mask (h, w)`` and ``frames`` (its number) of the last
             frame, labels and masks as far as they are known.
         """
+        return cast("ClipItem", self.__getitems__([index]).items[0])
+
+    def __getitems__(self, indices: Sequence[int]) -> ClipBatch:
+        """Read several clips as a batch, converted at once: half the time of collating items."""
+        if self._reader is None:
+            self.forget_decoded()
+        places = [self._place(index) for index in indices]
+        clips = [self._reader.read(video.video, start, judged + 1) for video, start, judged in places]
+        _check_one_size(clips, [video for video, _, _ in places])
+        # Laid out as bytes before they become floats: four times faster than the other way round.
+        image = torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3).contiguous().to(torch.float32).div_(255)
+        if self.augmentations:
+            image = torch.stack([self.augmentations(VideoTensor(clip)) for clip in image])
+        labels = [video.label(judged) for video, _, judged in places]
+        masks, known = self._masks(places, clips[0].shape[1:3])
+        return ClipBatch(
+            image=image,
+            # From the mask at full size: a thin mask may vanish when it shrinks.
+            gt_label=None if None in labels else torch.tensor(labels),
+            gt_mask=masks,
+            video_path=[str(video.video.path) for video, _, _ in places],
+            frames=torch.tensor([judged for _, _, judged in places]),
+            last_frame=torch.tensor([video.last - 1 for video, _, _ in places]),
+            video_name=[video.name for video, _, _ in places],
+            mask_known=known,
+            frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate for video, _, _ in places]),
+        )
+
+    def _place(self, index: int) -> tuple[LabelledVideo, int, int]:
+        """Find the video of a clip, and its first and its judged frame."""
         row = bisect_right(self._clip_ends, index)
         stretch = self.videos[self.samples.video_index[row]]
         local = index - (self._clip_ends[row - 1] if row else 0)
         start = stretch.first + local * self.frames_between_clips
-        judged = start + self.clip_length_in_frames - 1
-        frames = torch.from_numpy(stretch.video.read(start, judged + 1)).permute(0, 3, 1, 2)
-        image = to_dtype(VideoTensor(frames), torch.float32, scale=True)
-        label, mask = stretch.label(judged), stretch.mask(judged)
-        return VideoItem(
-            image=self.augmentations(image) if self.augmentations else image,
-            # From the mask at full size: a thin mask may vanish when the model's transform shrinks it.
-            gt_label=None if label is None else torch.tensor(label),
-            gt_mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)),
-            video_path=str(stretch.video.path),
-            frames=torch.tensor(judged),
-            last_frame=torch.tensor(stretch.last - 1),
-        )
+        return stretch, start, start + self.clip_length_in_frames - 1
+
+    def _masks(
+        self, places: list[tuple[LabelledVideo, int, int]], size: tuple[int, ...]
+    ) -> tuple[MaskTensor | None, Tensor | None]:
+        """Masks of the judged frames, and for which they are known; ``None`` if no video of the dataset has any."""
+        if not any(video.masks for video in self.videos):
+            return None, None
+        masks = [video.mask(judged) for video, _, judged in places]
+        filled = np.stack([np.zeros(size, bool) if mask is None else mask for mask in masks])
+        return MaskTensor(torch.from_numpy(filled)), torch.tensor([mask is not None for mask in masks])
 
     @property
     def collate_fn(self) -> Callable:
-        """Collate clips of one size."""
-        return collate_clips
+        """Nothing is left to collate: :meth:`__getitems__` gives batches."""
+        return as_it_is
 
 
-def collate_clips(items: list[VideoItem]) -> VideoBatch:
-    """Stack clips to a batch.
+def as_it_is(batch: ClipBatch) -> ClipBatch:
+    """Return a batch; a named function, so it may travel to workers."""
+    return batch
 
-    Raises:
-        ValueError: clips of different sizes, which no batch can hold.
-    """
-    shapes = {tuple(item.image.shape): item.video_path for item in items}
+
+def _check_one_size(clips: list[np.ndarray], videos: list[LabelledVideo]) -> None:
+    shapes = {clip.shape[1:3]: video.video.path for clip, video in zip(clips, videos, strict=True)}
     if len(shapes) > 1:
-        listed = "; ".join(f"{path}: {shape[-2]}x{shape[-1]}" for shape, path in shapes.items())
-        msg = f"Videos of different frame sizes cannot share a batch ({listed}). Give the model an image_size."
+        listed = "; ".join(f"{path}: {shape[0]}x{shape[1]}" for shape, path in shapes.items())
+        msg = f"Videos of different frame sizes cannot share a batch ({listed}). Set --data.image_size [height,width]."
         raise ValueError(msg)
-    return cast("VideoBatch", VideoBatch.collate(items))

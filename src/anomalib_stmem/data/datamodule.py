@@ -1,80 +1,70 @@
-"""From a folder of videos to training, validation and test clips."""
+"""From videos to training, validation and test clips: what the datamodules of all layouts share."""
 
 import logging
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from anomalib.data.datamodules.base.video import AnomalibVideoDataModule
+from anomalib.data.transforms.utils import extract_transforms_by_type
 from anomalib.data.utils import ValSplitMode
 from lightning.pytorch.trainer.states import TrainerFn
-from torch.utils.data import DataLoader
+from lightning_utilities.core.rank_zero import rank_zero_only
+from rich.console import Console
+from rich.progress import track
+from torch.utils.data import DataLoader, get_worker_info
+from torchvision.transforms.v2 import Resize
 
+from .cache import open_cached
 from .clips import ClipDataset
-from .frames import Video, find_videos, open_video
-from .labels import LabelledVideo, find_masks, load_labels
+from .frames import Damaged, Size, Video, open_video
+from .labels import LabelledVideo
+from .order import ClipOrder
 
 logger = logging.getLogger(__name__)
 
-TRAIN_FOLDERS = ("training/frames", "training", "train", "normal")
-TEST_FOLDERS = ("testing/frames", "testing", "test")
 HOLD_OUT_EVERY = 6  # videos; a fixed rule, because a random one would differ between runs and devices
 
 
-class VideoFolder(AnomalibVideoDataModule):
-    """Videos of a fixed camera in one folder: normal ones to train on, others to judge.
-
-    The layout that the field uses for Ped2, Avenue and ShanghaiTech is found without options::
-
-        root/training/frames/01/000.jpg ...      one folder of images per normal video
-        root/testing/frames/01/000.jpg ...       one folder of images per test video
-        root/testing/masks/01/000.png ...        optional: 0 normal, above 0 abnormal, one per frame
-        root/testing/frame_labels.npy            optional: one 0/1 per frame, videos in order
-
-    A video may be a video file instead of a folder, and your own videos may lie in ``root/normal`` and ``root/test``,
-    or anywhere that ``train_dir`` and ``test_dir`` say. Videos are taken in natural order (2 before 10). Without masks
-    and labels, test videos can be predicted but not tested.
+class ClipData(AnomalibVideoDataModule):
+    """Clips of a fixed camera: normal videos to train on, others to judge. The base of every layout.
 
     Validation data is normal, and calibrates the scores. By default every sixth training video is held out for it (the
     last one if there are fewer; the last sixth of the frames if there is one).
 
     Args:
-        root: folder of the dataset; the other paths are relative to it.
-        train_dir: folder of normal videos. Defaults to the first of ``training/frames``, ``training``, ``train``,
-            ``normal`` that exists.
-        test_dir: folder of test videos. Defaults to the first of ``testing/frames``, ``testing``, ``test`` that exists.
-        mask_dir: folder of masks of the test videos. Defaults to ``testing/masks`` where it exists.
-        label_file: ``.npy`` labels of the test videos. Defaults to ``testing/frame_labels.npy`` where it exists. Where
-            both are given, labels come from the file and masks serve the pixel metrics.
         clip_length_in_frames: frames per judged clip: the model's ``window`` + 1.
         frames_between_clips: stride between training clips. Test clips always have stride 1: every frame is judged.
         train_clip_length: frames per training clip. Longer ones encode each frame fewer times and give the same
             loss per frame. Defaults to ``clip_length_in_frames``.
         train_batch_size: clips per training step.
         eval_batch_size: clips per validation, test or prediction step.
-        num_workers: processes that read clips.
+        num_workers: processes that decode and read clips.
         val_split_mode: ``from_train`` (held-out normal videos, the default), ``same_as_test`` (thresholds then come
             from test labels) or ``none`` (trains on everything, and calibrates on every sixth video although trained on
             it, which makes the threshold too low).
-        cache_dir: where decoded video files are kept; by default in the user's cache folder.
+        image_size: height and width that frames are resized to when they are decoded. Defaults to the size that the
+            model's pre-processor asks for; without a model, frames keep their size.
+        cache_dir: where decoded and resized frames are kept, ``h * w * 3`` bytes each (Ped2 at 256x256: 0.9 GB), so
+            that later epochs and runs decode nothing. Defaults to no cache: each frame is decoded once per epoch.
+        damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
+        frame_rate: frames per second of videos that do not say theirs, as folders of images; false alarms per hour
+            count on it.
 
     Raises:
-        ValueError: another ``val_split_mode``.
+        ValueError: another ``val_split_mode``, or a number below 1.
     """
 
     train_data: ClipDataset
     val_data: ClipDataset
     test_data: ClipDataset
+    label_set = "as found"  # which frames count as abnormal, for the result table
 
     def __init__(
         self,
-        root: Path | str,
-        train_dir: Path | str | None = None,
-        test_dir: Path | str | None = None,
-        mask_dir: Path | str | None = None,
-        label_file: Path | str | None = None,
         clip_length_in_frames: int = 6,
         frames_between_clips: int = 1,
         train_clip_length: int | None = None,
@@ -82,19 +72,57 @@ class VideoFolder(AnomalibVideoDataModule):
         eval_batch_size: int = 8,
         num_workers: int = 2,
         val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
+        image_size: tuple[int, int] | None = None,
         cache_dir: Path | str | None = None,
+        damaged: Damaged = "refuse",
+        frame_rate: float = 25.0,
     ) -> None:
         super().__init__(train_batch_size, eval_batch_size, num_workers, val_split_mode=val_split_mode)
         allowed = (ValSplitMode.FROM_TRAIN, ValSplitMode.SAME_AS_TEST, ValSplitMode.NONE)
         if self.val_split_mode not in allowed:
             msg = f"val_split_mode must be one of {[mode.value for mode in allowed]}; got {val_split_mode!r}."
             raise ValueError(msg)
-        self.root = Path(root)
-        self.train_dir, self.test_dir, self.mask_dir, self.label_file = train_dir, test_dir, mask_dir, label_file
+        for name, value in (("frames_between_clips", frames_between_clips), ("frame_rate", frame_rate)):
+            if value <= 0:
+                msg = f"{name} must be above 0; got {value}."
+                raise ValueError(msg)
         self.clip_length_in_frames = clip_length_in_frames
         self.frames_between_clips = frames_between_clips
         self.train_clip_length = train_clip_length or clip_length_in_frames
+        self.image_size = image_size
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
+        self.damaged: Damaged = damaged
+        self.frame_rate = frame_rate
+        self._size_read: Size | None = None
+
+    # -- what a layout answers ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def training_videos(self) -> list[LabelledVideo]:
+        """Find and open the normal videos, all frames of each, in order."""
+
+    @abstractmethod
+    def test_videos(self) -> list[LabelledVideo]:
+        """Find and open the videos to judge with what is known about them, in order."""
+
+    def has_test_videos(self) -> bool:
+        """Whether there are videos to judge; training does not need them."""
+        return True
+
+    # -- what it gets for it -----------------------------------------------------------------------------------------
+
+    def open_videos(self, paths: Sequence[Path]) -> list[Video]:
+        """Open several videos at a time as the options say; headers are checked, files counted, caches filled."""
+
+        def open_one(path: Path) -> Video:
+            if self.cache_dir is None:
+                return open_video(path, self._size_read, self.damaged)
+            return open_cached(path, self.cache_dir, self._size_read, self.damaged)
+
+        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
+            opened = pool.map(open_one, paths)
+            hidden = not Console().is_terminal or getattr(rank_zero_only, "rank", 0) != 0
+            return list(track(opened, "Opening videos", len(paths), transient=True, disable=hidden))
 
     def setup(self, stage: str | None = None) -> None:
         """Read what the stage needs, once; anomalib's own would set up all parts and split them again."""
@@ -102,23 +130,45 @@ class VideoFolder(AnomalibVideoDataModule):
         self._update_augmentations()
 
     def _setup(self, _stage: str | None = None) -> None:
+        size = self._wanted_size()
+        if size != self._size_read:  # another model than before
+            self._size_read = size
+            for part in ("train_data", "val_data", "test_data"):
+                self.__dict__.pop(part, None)
         judging = _stage in {TrainerFn.TESTING, TrainerFn.PREDICTING, "test", "predict"}
-        if not hasattr(self, "test_data") and (judging or self._folder(self.test_dir, TEST_FOLDERS) is not None):
-            self.test_data = self._clips(self._test_videos(), "test")
+        if not hasattr(self, "test_data") and (judging or self.has_test_videos()):
+            self.test_data = self._clips(self.test_videos(), "test")
         if not hasattr(self, "train_data") and not judging:
             self._split_training()
 
+    def _wanted_size(self) -> Size | None:
+        """Return the size to read: the option's, else that of the model at hand."""
+        if self.image_size is not None:
+            return (self.image_size[0], self.image_size[1])
+        pre_processor = getattr(getattr(self.trainer, "lightning_module", None), "pre_processor", None)
+        resizes: list[Any] = extract_transforms_by_type(getattr(pre_processor, "transform", None), Resize)
+        if not resizes or len(resizes[0].size) != 2:  # one number means the shorter edge
+            return None
+        return (int(resizes[0].size[0]), int(resizes[0].size[1]))
+
     def _split_training(self) -> None:
         """Make training and validation data."""
-        stretches = self._training_videos()
-        kept, held = hold_out(stretches)
+        videos = self.training_videos()
+        _refuse_abnormal(videos)
+        kept, held = hold_out(videos)
         if self.val_split_mode != ValSplitMode.FROM_TRAIN:
-            kept = stretches
-        self.train_data = ClipDataset(kept, "train", self.train_clip_length, self.frames_between_clips)
+            kept = videos
+        self.train_data = ClipDataset(
+            kept, "train", self.train_clip_length, self.frames_between_clips, frame_rate=self.frame_rate
+        )
         if self.val_split_mode == ValSplitMode.SAME_AS_TEST:
             if not hasattr(self, "test_data"):
-                msg = f"val_split_mode 'same_as_test' needs test videos, and none are in {self.root}."
+                msg = "val_split_mode 'same_as_test' needs test videos, and there are none."
                 raise FileNotFoundError(msg)
+            logger.warning(
+                "val_split_mode is 'same_as_test': the threshold is fitted on the test labels, so figures that depend "
+                "on it (F1, false alarms) are too good. Use 'from_train' for figures to report."
+            )
             self.val_data = self.test_data
             return
         self.val_data = self._clips(held, "val")
@@ -127,54 +177,8 @@ class VideoFolder(AnomalibVideoDataModule):
                 "val_split_mode is 'none': scores are calibrated on training videos, so the threshold is too low."
             )
 
-    def _training_videos(self) -> list[LabelledVideo]:
-        videos = self._open(self.train_dir, TRAIN_FOLDERS, "normal videos to train on", "train_dir")
-        label_file = self.root / "training" / "frame_labels.npy"
-        if label_file.is_file():
-            for video, labels in zip(videos, load_labels(label_file, videos), strict=True):
-                if labels.any():
-                    frame = int(labels.argmax())
-                    msg = (
-                        f"{label_file} marks frame {frame} of {video.path} as abnormal. STMem learns from normal video "
-                        "only: remove the abnormal videos from the training folder."
-                    )
-                    raise ValueError(msg)
-        return [_whole(video, normal=True) for video in videos]
-
-    def _test_videos(self) -> list[LabelledVideo]:
-        videos = self._open(self.test_dir, TEST_FOLDERS, "videos to judge", "test_dir")
-        mask_dir = self._optional(self.mask_dir, "testing/masks")
-        label_file = self._optional(self.label_file, "testing/frame_labels.npy")
-        masks = find_masks(mask_dir, videos) if mask_dir else [None] * len(videos)
-        labels = load_labels(label_file, videos) if label_file else [None] * len(videos)
-        return [
-            LabelledVideo(video, 0, video.num_frames, of_frames, of_pixels)
-            for video, of_frames, of_pixels in zip(videos, labels, masks, strict=True)
-        ]
-
-    def _open(self, chosen: Path | str | None, usual: Sequence[str], purpose: str, option: str) -> list[Video]:
-        folder = self._folder(chosen, usual)
-        if folder is None:
-            msg = (
-                f"No folder with {purpose} in {self.root.resolve()}. Looked for {', '.join(usual)}. "
-                f"Name yours with --data.{option}."
-            )
-            raise FileNotFoundError(msg)
-        return [open_video(path, self.cache_dir) for path in find_videos(folder)]
-
-    def _folder(self, chosen: Path | str | None, usual: Sequence[str]) -> Path | None:
-        if chosen is not None:
-            return self.root / chosen
-        return next((self.root / name for name in usual if (self.root / name).is_dir()), None)
-
-    def _optional(self, chosen: Path | str | None, usual: str) -> Path | None:
-        if chosen is not None:
-            return self.root / chosen
-        # The usual truth belongs to the usual test videos, not to a folder chosen by hand.
-        return self.root / usual if self.test_dir is None and (self.root / usual).exists() else None
-
     def _clips(self, videos: list[LabelledVideo], split: str) -> ClipDataset:
-        return ClipDataset(videos, split, self.clip_length_in_frames)
+        return ClipDataset(videos, split, self.clip_length_in_frames, frame_rate=self.frame_rate)
 
     def train_dataloader(self) -> DataLoader:
         """Training clips, shuffled."""
@@ -182,21 +186,22 @@ class VideoFolder(AnomalibVideoDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Normal clips that calibrate the scores."""
-        return self._loader(self.val_data, self.eval_batch_size)
+        return self._loader(self.val_data, self.eval_batch_size, shuffle=False)
 
     def test_dataloader(self) -> DataLoader:
-        """Every test frame with a full window before it, in order."""
-        return self._loader(self.test_data, self.eval_batch_size)
+        """Every test frame with a full window before it."""
+        return self._loader(self.test_data, self.eval_batch_size, shuffle=False)
 
-    def _loader(self, dataset: ClipDataset, batch_size: int, **options: Any) -> DataLoader:  # noqa: ANN401
+    def _loader(self, dataset: ClipDataset, batch_size: int, shuffle: bool) -> DataLoader:
+        step = dataset.frames_between_clips
         return DataLoader(
             dataset,
             batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
+            sampler=ClipOrder(dataset.clips_of_video, step, batch_size, self.num_workers, shuffle),
             num_workers=self.num_workers,
-            collate_fn=self.external_collate_fn or dataset.collate_fn,
+            collate_fn=_of_items(self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,
             persistent_workers=self.num_workers > 0,
-            worker_init_fn=_one_thread,
-            **options,
+            worker_init_fn=_begin_worker,
         )
 
 
@@ -208,15 +213,28 @@ def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[Lab
     if len(videos) == 1:
         (only,) = videos
         cut = only.last - max(1, (only.last - only.first) // HOLD_OUT_EVERY)
-        before = LabelledVideo(only.video, only.first, cut, only.labels, only.masks)
-        return [before], [LabelledVideo(only.video, cut, only.last, only.labels, only.masks)]
+        before = LabelledVideo(only.name, only.video, only.first, cut, only.labels, only.masks)
+        return [before], [LabelledVideo(only.name, only.video, cut, only.last, only.labels, only.masks)]
     held = videos[HOLD_OUT_EVERY - 1 :: HOLD_OUT_EVERY] or videos[-1:]
     return [video for video in videos if video not in held], held
 
 
-def _whole(video: Video, normal: bool) -> LabelledVideo:
-    return LabelledVideo(video, 0, video.num_frames, np.zeros(video.num_frames, bool) if normal else None)
+def _refuse_abnormal(videos: list[LabelledVideo]) -> None:
+    for video in videos:
+        if video.labels is not None and video.labels.any():
+            msg = (
+                f"Frame {int(video.labels.argmax())} of {video.video.path} is labelled abnormal. STMem learns from "
+                "normal video only: remove the abnormal videos from the training folder."
+            )
+            raise ValueError(msg)
 
 
-def _one_thread(_worker: int) -> None:
+def _begin_worker(_worker: int) -> None:
     cv2.setNumThreads(0)  # the processes are the parallelism
+    info = get_worker_info()
+    if info is not None:
+        info.dataset.forget_decoded()  # type: ignore[attr-defined]  # decoders of the parent are not this process's
+
+
+def _of_items(collate: Callable) -> Callable[[Any], Any]:
+    return lambda batch: collate(batch.items)

@@ -2,11 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from anomalib.data.utils import ValSplitMode
 from anomalib.utils.path import resolve_dataset_root
 
-from .datamodule import VideoFolder
+from .folder import VideoFolder
 from .scene import write_scene
 
 SCENE_VERSION = "1"  # of the drawing; raise it when scene.py changes what it draws
@@ -18,36 +18,30 @@ class WalkwayDemo(VideoFolder):
     Args:
         root: where the scene is kept; by default ``walkway`` in anomalib's datasets folder. Drawn again if incomplete.
         scene_seed: of the drawing.
-        clip_length_in_frames: frames per judged clip: the model's ``window`` + 1.
         frames_between_clips: stride between training clips.
         train_clip_length: frames per training clip.
         train_batch_size: clips per training step.
         eval_batch_size: clips per validation, test or prediction step.
-        num_workers: processes that read clips.
-        val_split_mode: as in :class:`VideoFolder`.
+        **reading: other options of :class:`~.datamodule.ClipData`.
     """
 
     def __init__(
         self,
         root: Path | str | None = None,
         scene_seed: int = 0,
-        clip_length_in_frames: int = 6,
         frames_between_clips: int = 3,
         train_clip_length: int | None = 10,
         train_batch_size: int = 4,
         eval_batch_size: int = 16,
-        num_workers: int = 2,
-        val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
+        **reading: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(
             resolve_dataset_root(root, "walkway") / f"v{SCENE_VERSION}_seed{scene_seed}",
-            clip_length_in_frames=clip_length_in_frames,
             frames_between_clips=frames_between_clips,
             train_clip_length=train_clip_length,
             train_batch_size=train_batch_size,
             eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            val_split_mode=val_split_mode,
+            **reading,
         )
         self.scene_seed = scene_seed
 

@@ -1,15 +1,14 @@
-"""One video as numbered frames, whether it is a folder of images or a video file; decoding by cv2."""
+"""One video as numbered frames, whether it is a folder of images or a video file; decoding and resizing by cv2."""
 
-import hashlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
@@ -17,26 +16,36 @@ logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv"})
+CUT_OFF_BELOW = 0.95  # of the frames that the container announces; a few too many are announced commonly
 
-Frames = NDArray[np.uint8]
+Frame = NDArray[np.uint8]  # (h, w, 3) RGB in [0, 255]
+Frames = NDArray[np.uint8]  # (n, h, w, 3)
+Size = tuple[int, int]  # height, width
+Damaged = Literal["refuse", "keep"]
 
 
 class Video(Protocol):
-    """Frames ``0 .. num_frames-1`` of one size."""
+    """Frames ``0 .. num_frames-1`` of one size. Holds no decoder, so it may travel to other processes."""
 
     path: Path
     num_frames: int
-    size_hw: tuple[int, int]
+    source_hw: Size  # of the files
+    size_hw: Size  # of the frames that come out
+    frame_rate: float | None  # frames per second, where the source says
+    can_seek: bool  # whether starting anywhere costs nothing
+    cut_off: bool  # whether these are the frames before a damage
 
-    def read(self, start: int, stop: int) -> Frames:
-        """Return frames ``start .. stop-1`` as ``(n, h, w, 3)`` RGB in [0, 255]."""
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Decode frame ``start`` and those after it, in order."""
         ...
 
 
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key in which ``f9`` comes before ``f10``."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Sort key in which ``f9`` comes before ``f10``, folder by folder."""
+    return [
+        [(0, int(digits), "") if digits.isdigit() else (1, 0, digits) for digits in re.split(r"(\d+)", part)]
+        for part in path.parts
+    ]
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -46,133 +55,183 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """List the videos in a folder, in natural order: sub-folders with images, and video files.
+    """List the videos under a folder, however deep, in natural order: video files, and folders with images.
 
     A folder that itself holds images is one video.
 
     Raises:
-        FileNotFoundError: the folder is missing or holds no video.
+        FileNotFoundError: the folder is missing or holds no video, or an empty folder lies between videos.
+        ValueError: two videos have one name, so their labels and results could not be told apart.
     """
     if not folder.is_dir():
         msg = f"No folder at {folder}. Expected one sub-folder of images, or one video file, per video."
         raise FileNotFoundError(msg)
-    entries = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=natural_order)
-    videos = [p for p in entries if p.suffix.lower() in VIDEO_SUFFIXES or (p.is_dir() and list_images(p))]
-    empty = [p for p in entries if p.is_dir() and p not in videos]
-    if videos and empty:
-        msg = f"No image in {empty[0]}, which lies between videos. Fill the folder or remove it."
-        raise FileNotFoundError(msg)
-    if not videos and list_images(folder):
+    if list_images(folder):
         return [folder]
+    videos: list[Path] = []
+    empty: list[Path] = []
+    for place, _, files in os.walk(folder):
+        here = Path(place)
+        visible = [here / name for name in files if not name.startswith(".")]
+        videos += [path for path in visible if path.suffix.lower() in VIDEO_SUFFIXES]
+        if any(path.suffix.lower() in IMAGE_SUFFIXES for path in visible):
+            videos.append(here)
+        elif not any(here.iterdir()):
+            empty.append(here)
+    videos.sort(key=natural_order)
     if not videos:
         msg = (
             f"No video in {folder}. Expected one sub-folder of images ({', '.join(sorted(IMAGE_SUFFIXES))}) "
             f"or one file ({', '.join(sorted(VIDEO_SUFFIXES))}) per video."
         )
         raise FileNotFoundError(msg)
+    if empty:
+        msg = f"No image in {empty[0]}, which lies between videos. Fill the folder or remove it."
+        raise FileNotFoundError(msg)
+    first: dict[str, Path] = {}
+    for path in videos:
+        twin = first.setdefault(video_name(path, folder), path)
+        if twin is not path:
+            msg = f"{twin} and {path} are two videos of one name. Rename or remove one of them."
+            raise ValueError(msg)
     return videos
 
 
-def open_video(path: Path, cache_dir: Path | None = None) -> Video:
-    """Open a folder of images or a video file."""
-    return FrameFolder(path) if path.is_dir() else VideoFile(path, cache_dir)
+def video_name(path: Path, root: Path) -> str:
+    """Name a video by its path below ``root`` without suffix, such as ``gate/01``."""
+    below = path.relative_to(root) if path != root else Path(path.name)
+    return (below if path.is_dir() else below.with_suffix("")).as_posix()
+
+
+def open_video(path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> Video:
+    """Open a folder of images or a video file.
+
+    Args:
+        path: of the folder or file.
+        size_hw: frames are resized to; ``None`` leaves them as they are.
+        damaged: whether to ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
+
+    Raises:
+        ValueError: nothing can be decoded, two frames differ in size, or the video is damaged and refused.
+    """
+    return FrameFolder(path, size_hw, damaged) if path.is_dir() else VideoFile(path, size_hw, damaged)
 
 
 class FrameFolder:
     """A video kept as one image per frame, in natural order of the file names.
 
-    Raises:
-        ValueError: a file is not a readable image, or two frames differ in size.
+    8 and 16 bits, grey and colour; 16 bits are scaled to 8 by their full range. Arguments and errors as
+    :func:`open_video`.
     """
 
-    def __init__(self, path: Path) -> None:
+    frame_rate: float | None = None
+    can_seek = True
+
+    def __init__(self, path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> None:
         self.path = path
-        self._files = list_images(path)
-        self.num_frames = len(self._files)
-        sizes = [_image_size(file) for file in self._files]  # headers only, so bad files show before training
-        self.size_hw = sizes[0]
-        for file, size in zip(self._files, sizes, strict=True):
-            if size != self.size_hw:
+        files = list_images(path)
+        self.source_hw = _image_size(files[0])
+        self._files, self.cut_off = files[:1], False
+        for file in files[1:]:  # headers only, so bad files show before training
+            try:
+                size = _image_size(file)
+            except ValueError as error:
+                if damaged == "refuse":
+                    raise
+                logger.warning("Using the %d frames before this one: %s", len(self._files), error)
+                self.cut_off = True
+                break
+            if size != self.source_hw:
                 msg = (
-                    f"{file} is {size[0]}x{size[1]} pixels (height x width), but {self._files[0].name} of the same "
-                    f"video is {self.size_hw[0]}x{self.size_hw[1]}. All frames of a video must have one size."
+                    f"{file} is {size[0]}x{size[1]} pixels (height x width), but {files[0].name} of the same "
+                    f"video is {self.source_hw[0]}x{self.source_hw[1]}. All frames of a video must have one size."
                 )
                 raise ValueError(msg)
+            self._files.append(file)
+        self.num_frames = len(self._files)
+        self.size_hw = size_hw or self.source_hw
 
-    def read(self, start: int, stop: int) -> Frames:
-        """Return frames ``start .. stop-1`` as ``(n, h, w, 3)`` RGB in [0, 255]."""
-        return np.stack([_read_image(file) for file in self._files[start:stop]])
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Decode frame ``start`` and those after it, in order."""
+        for file in self._files[start:]:
+            yield resized(read_image(file), self.size_hw)
 
 
 class VideoFile:
-    """A video file, decoded once, in order, into a memory-mapped file of its raw frames.
+    """A video file, decoded from its start and never sought in.
 
-    So frame ``i`` is the ``i``-th frame that decoding from the start yields (seeking would be inexact with B-frames,
-    and containers announce wrong counts), and training may read clips in any order.
-
-    Args:
-        path: of the video file.
-        cache_dir: where decoded frames are kept; by default in the user's cache folder. An entry is used again while
-            the file's path, size and time of change stay the same.
-
-    Raises:
-        ValueError: cv2 decodes no frame of the file, or the frame size changes within it.
+    So frame ``i`` is the ``i``-th frame that decoding yields: seeking is inexact with B-frames, and containers announce
+    wrong counts. Frames are counted by decoding the file once. cv2 turns frames as the file's metadata says. Arguments
+    and errors as :func:`open_video`.
     """
 
-    def __init__(self, path: Path, cache_dir: Path | None = None) -> None:
+    can_seek = False
+
+    def __init__(self, path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> None:
         self.path = path
-        cache_dir = cache_dir or platformdirs.user_cache_path("anomalib_stmem") / "frames"
-        state = path.stat()
-        identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
-        key = hashlib.sha256(identity.encode()).hexdigest()[:24]
-        # The shape stands in the name and the name appears only when the file is whole: a crash leaves no bad entry.
-        self._raw = next(cache_dir.glob(f"{key}_*.rgb"), None) or self._decode(cache_dir, key)
-        self.num_frames, height, width = (int(part) for part in self._raw.stem.split("_")[1].split("x"))
-        self.size_hw = (height, width)
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        decoded, first = capture.read()
+        if not decoded:
+            msg = f"cv2 decodes no frame of {path}. The file is empty, damaged, or in a codec that cv2 lacks."
+            raise ValueError(msg)
+        announced, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+        self.num_frames = 1
+        while capture.grab():
+            self.num_frames += 1
+        capture.release()
+        self.source_hw = (first.shape[0], first.shape[1])
+        self.size_hw = size_hw or self.source_hw
+        self.frame_rate = rate if 0 < rate < 1000 else None  # beyond: a time base, not a rate
+        self.cut_off = self._is_cut_off(announced, damaged)
 
-    def read(self, start: int, stop: int) -> Frames:
-        """Return frames ``start .. stop-1`` as ``(n, h, w, 3)`` RGB in [0, 255]."""
-        frames = np.memmap(self._raw, np.uint8, mode="r", shape=(self.num_frames, *self.size_hw, 3))
-        return np.array(frames[start:stop])
+    def _is_cut_off(self, announced: int, damaged: Damaged) -> bool:
+        cut_off = self.num_frames < CUT_OFF_BELOW * announced
+        msg = f"{self.path} announces {announced} frames, and {self.num_frames} can be decoded"
+        if cut_off and damaged == "refuse":
+            msg += ": it is cut off or damaged. Restore it, or use what there is with --data.damaged keep."
+            raise ValueError(msg)
+        if self.num_frames < announced:
+            logger.log(logging.WARNING if cut_off else logging.INFO, "%s; using these.", msg)
+        return cut_off
 
-    def _decode(self, cache_dir: Path, key: str) -> Path:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        unfinished = cache_dir / f"{key}.{os.getpid()}.part"
-        capture = cv2.VideoCapture(str(self.path))
-        announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        count, shape = 0, None
-        with unfinished.open("wb") as raw:
-            while True:
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Decode frame ``start`` and those after it, in order; the frames before it are decoded and dropped.
+
+        Raises:
+            ValueError: the frame size changes within the file.
+        """
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        try:
+            for _ in range(start):
+                capture.grab()
+            for index in range(start, self.num_frames):
                 decoded, frame = capture.read()
                 if not decoded:
-                    break
-                if shape is not None and frame.shape != shape:
-                    msg = f"Frame {count} of {self.path} is {frame.shape[:2]} pixels, the frames before {shape[:2]}."
-                    unfinished.unlink()
+                    msg = f"Frame {index} of {self.path} could be decoded before and cannot now. Has the file changed?"
                     raise ValueError(msg)
-                shape = frame.shape
-                raw.write(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).tobytes())
-                count += 1
-        capture.release()
-        if shape is None:
-            unfinished.unlink()
-            msg = f"cv2 decodes no frame of {self.path}. The file is empty, damaged, or in a codec that cv2 lacks."
-            raise ValueError(msg)
-        if announced > 0 and announced != count:
-            logger.warning("%s announces %d frames and holds %d; using what it holds.", self.path, announced, count)
-        return unfinished.rename(cache_dir / f"{key}_{count}x{shape[0]}x{shape[1]}.rgb")
+                if frame.shape[:2] != self.source_hw:
+                    msg = f"Frame {index} of {self.path} is {frame.shape[:2]} pixels, the first one {self.source_hw}."
+                    raise ValueError(msg)
+                yield resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.size_hw)
+        finally:
+            capture.release()
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a ground-truth image as ``(h, w)``, true where any channel is above zero.
+def resized(image: NDArray, size_hw: Size) -> NDArray:
+    """Resize an image: averaging where it shrinks, bilinear where it grows. The one resize of the package."""
+    height, width = image.shape[:2]
+    if (height, width) == size_hw:
+        return image
+    shrinks = height >= size_hw[0] and width >= size_hw[1]
+    return cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def read_image(path: Path) -> Frame:
+    """Read an image as ``(h, w, 3)`` RGB in [0, 255].
 
     Raises:
         ValueError: the file is not a readable image.
     """
-    return _read_image(path).max(axis=-1) > 0
-
-
-def _read_image(path: Path) -> Frames:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         msg = f"{path} cannot be decoded as an image: the file is damaged or cut off. Restore it or remove its video."
@@ -180,7 +239,7 @@ def _read_image(path: Path) -> Frames:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]  # uint8 by IMREAD_COLOR
 
 
-def _image_size(path: Path) -> tuple[int, int]:
+def _image_size(path: Path) -> Size:
     try:
         with path.open("rb") as file, PillowImage.open(file) as image:
             size = image.height, image.width

@@ -1,14 +1,18 @@
-"""Ground truth of videos: masks per frame, and labels from a file; each checked against the frames."""
+"""Which frames are abnormal: from masks, label files or intervals, each checked against the frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from .frames import Video, find_videos, list_images, read_mask
+from .frames import Video
+from .masks import Mask, Masks
 
-Labels = NDArray[np.bool_]
+Labels = NDArray[np.bool_]  # (num_frames,), true = abnormal
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,76 +20,145 @@ class LabelledVideo:
     """A stretch ``first .. last-1`` of a video, with what is known about its frames.
 
     Frame numbers are always those of the whole video, so a stretch is reported under its own numbers.
+
+    Raises:
+        ValueError: not as many masks or labels as frames, masks of another size than the frames.
     """
 
+    name: str  # what tables call the video
     video: Video
     first: int
     last: int
-    labels: Labels | None = None  # (num_frames of the whole video,), true = abnormal
-    masks: list[Path] | None = None  # one per frame of the whole video
+    labels: Labels | None = None  # of the whole video
+    masks: Masks | None = None  # of the whole video
 
-    @property
-    def name(self) -> str:
-        """What tables call the video: its folder or file name without suffix."""
-        return self.video.path.stem
+    def __post_init__(self) -> None:
+        """Check that the truth is about these frames; of a video used up to its damage there may be more truth."""
+        frames = self.video.num_frames
+        for kind, truth in (("labels", self.labels), ("masks", self.masks)):
+            if truth is None or len(truth) == frames or (self.video.cut_off and len(truth) > frames):
+                continue
+            source = f" in {self.masks.path}" if kind == "masks" and self.masks is not None else ""
+            msg = f"There are {len(truth)} {kind}{source} for {self.video.path}, which has {frames} frames."
+            raise ValueError(msg)
 
     def label(self, frame: int) -> bool | None:
-        """Whether a frame is abnormal: by the label file, else any pixel of its mask; ``None`` without either."""
+        """Whether a frame is abnormal: by the labels, else any pixel of its mask; ``None`` without either."""
         if self.labels is not None:
             return bool(self.labels[frame])
-        mask = self.mask(frame)
+        mask = self._full_mask(frame)
         return None if mask is None else bool(mask.any())
 
-    def mask(self, frame: int) -> NDArray[np.bool_] | None:
-        """``(h, w)``, true where abnormal; ``None`` without masks."""
+    def mask(self, frame: int) -> Mask | None:
+        """Return the mask in the size of the frames, ``(h, w)``; ``None`` without masks."""
+        mask = self._full_mask(frame)
+        if mask is None or mask.shape == self.video.size_hw:
+            return mask
+        size = self.video.size_hw[::-1]
+        return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+
+    def _full_mask(self, frame: int) -> Mask | None:
         if self.masks is None:
             return None
-        mask = read_mask(self.masks[frame])
-        if mask.shape != self.video.size_hw:
-            msg = f"{self.masks[frame]} is {mask.shape} pixels (height, width), its frame {self.video.size_hw}."
+        mask = self.masks[frame]
+        if mask.shape != self.video.source_hw:
+            msg = (
+                f"The mask of frame {frame} in {self.masks.path} is {mask.shape[0]}x{mask.shape[1]} pixels (height x "
+                f"width), its frame {self.video.source_hw[0]}x{self.video.source_hw[1]}."
+            )
             raise ValueError(msg)
         return mask
 
 
-def load_labels(path: Path, videos: list[Video]) -> list[Labels]:
-    """Load one ``.npy`` file of 0/1 values, all videos in natural order one after the other.
+def whole(name: str, video: Video, labels: Labels | None = None, masks: Masks | None = None) -> LabelledVideo:
+    """Take all frames of a video."""
+    return LabelledVideo(name, video, 0, video.num_frames, labels, masks)
+
+
+def load_labels(path: Path) -> Labels:
+    """Load a ``.npy`` file of 0/1 values as one row.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: other values than 0 and 1.
+    """
+    if not path.is_file():
+        msg = f"No label file at {path}. Expected a .npy array with one 0 (normal) or 1 (abnormal) per frame."
+        raise FileNotFoundError(msg)
+    labels = np.load(path).ravel()
+    if not np.isin(labels, (0, 1)).all():
+        msg = f"{path} holds values other than 0 (normal) and 1 (abnormal): {np.unique(labels)[:5]}."
+        raise ValueError(msg)
+    return labels.astype(bool)
+
+
+def split_labels(path: Path, counts: dict[str, int]) -> dict[str, Labels]:
+    """Load labels of several videos that stand in one ``.npy`` file, one video after the other.
+
+    Args:
+        path: of the file.
+        counts: frames of each video, in the order of the file.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not one value per frame, or other values than 0 and 1.
     """
-    if not path.is_file():
-        msg = f"No label file at {path}. Expected a .npy array with one 0 or 1 per frame, videos in order."
-        raise FileNotFoundError(msg)
-    labels = np.load(path).ravel()
-    counts = [video.num_frames for video in videos]
-    if len(labels) != sum(counts):
-        listed = ", ".join(f"{video.path.name}: {count}" for video, count in zip(videos, counts, strict=True))
-        msg = f"{path} holds {len(labels)} labels, but the videos have {sum(counts)} frames ({listed})."
+    labels = load_labels(path)
+    if len(labels) != sum(counts.values()):
+        listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        msg = f"{path} holds {len(labels)} labels, but the videos have {sum(counts.values())} frames ({listed})."
         raise ValueError(msg)
-    if not np.isin(labels, (0, 1)).all():
-        msg = f"{path} holds values other than 0 (normal) and 1 (abnormal): {np.unique(labels)[:5]}."
-        raise ValueError(msg)
-    return np.split(labels.astype(bool), np.cumsum(counts)[:-1])
+    parts = np.split(labels, np.cumsum(list(counts.values()))[:-1])
+    return dict(zip(counts, parts, strict=True))
 
 
-def find_masks(folder: Path, videos: list[Video]) -> list[list[Path]]:
-    """List the masks of every video: ``folder/<video name>/*.png``, one per frame, in natural order.
+def load_intervals(path: Path, counts: dict[str, int]) -> dict[str, Labels]:
+    """Load abnormal intervals from a CSV file with the columns ``video,start,end``.
+
+    ``video`` is the name of a video (its path without suffix, below the folder of test videos); frames count from 0 and
+    both ends are abnormal. A video without a row is normal throughout.
+
+    Args:
+        path: of the file.
+        counts: frames of each video by name.
 
     Raises:
-        FileNotFoundError: a video has no folder of masks.
-        ValueError: a video has not as many masks as frames.
+        FileNotFoundError: no such file.
+        ValueError: a column is missing, a video is unknown, or an interval is empty or outside its video.
     """
-    by_name = {path.name: path for path in find_videos(folder)}
-    found = []
-    for video in videos:
-        if video.path.stem not in by_name:
-            msg = f"No masks for video {video.path.name} in {folder}. Expected a folder {folder / video.path.stem}."
-            raise FileNotFoundError(msg)
-        masks = list_images(by_name[video.path.stem])
-        if len(masks) != video.num_frames:
-            own = by_name[video.path.stem]
-            msg = f"{own} holds {len(masks)} masks, but {video.path} has {video.num_frames} frames."
+    if not path.is_file():
+        msg = f"No label file at {path}. Expected a CSV file with the columns video,start,end."
+        raise FileNotFoundError(msg)
+    rows = pd.read_csv(path, dtype={"video": str})
+    if missing := {"video", "start", "end"} - set(rows.columns):
+        msg = f"{path} lacks the columns {sorted(missing)}; it has {list(rows.columns)}. Expected video,start,end."
+        raise ValueError(msg)
+    labels = {name: np.zeros(count, bool) for name, count in counts.items()}
+    for line, (name, start, end) in enumerate(rows[["video", "start", "end"]].to_numpy(), start=2):
+        where = f"{path}, line {line}"
+        if name not in labels:
+            msg = f"{where}: there is no video {name!r}. The videos are {', '.join(counts)}."
             raise ValueError(msg)
-        found.append(masks)
-    return found
+        first, last = pd.to_numeric(pd.Series([start, end]), errors="coerce")
+        if not 0 <= first <= last < counts[name]:  # also where one is not a number
+            msg = (
+                f"{where}: the interval {start} to {end} is not inside frames 0 to {counts[name] - 1} of video {name}."
+            )
+            raise ValueError(msg)
+        labels[name][int(first) : int(last) + 1] = True
+    return labels
+
+
+def mark(count: int, stretches: Sequence[tuple[int, int]], where: str) -> Labels:
+    """Mark stretches of frames, counted from 1, both ends included, as MATLAB annotations have them.
+
+    Raises:
+        ValueError: a stretch is empty or outside the video; ``where`` names its source.
+    """
+    labels = np.zeros(count, bool)
+    for start, end in stretches:
+        if not 1 <= start <= end <= count:
+            msg = f"{where}: the interval {start}:{end} is not inside the frames 1 to {count} of the video."
+            raise ValueError(msg)
+        labels[start - 1 : end] = True
+    return labels

@@ -182,7 +182,7 @@ def paper_scores(frames: pd.DataFrame, head: ScoreHead) -> np.ndarray:
     return result
 
 
-def _natural(video: str) -> list[tuple[int, int, str]]:
+def _natural(video: str) -> list[list[tuple[int, int, str]]]:
     return natural_order(Path(video))
 
 

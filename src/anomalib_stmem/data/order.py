@@ -1,0 +1,67 @@
+"""In which order clips are read: shuffled enough to train on, and so that each worker decodes each frame once."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import Sampler
+
+SHUFFLED_FRAMES = 512  # span of video within which training clips are shuffled; what a worker must keep decoded
+
+
+class ClipOrder(Sampler[int]):
+    """Clip numbers in an order that decodes forwards.
+
+    A ``DataLoader`` hands its k-th batch to worker ``k mod num_workers``. So the clips are cut into one run per worker,
+    and the batches of the runs take turns: each worker goes through its own videos from start to end, at most two
+    workers share a video, and without cache each frame is decoded once per epoch (of a video file that two workers
+    share, its first part twice).
+
+    To train, videos come in random order, and clips are shuffled within stretches of :data:`SHUFFLED_FRAMES` frames,
+    which may span several videos. Each pass draws anew from torch's global generator, so a seed repeats it.
+
+    Args:
+        clips_of_video: number of clips of each video; clips are numbered video by video.
+        clip_step: frames from one clip's start to the next one's.
+        batch_size: of the loader.
+        num_workers: of the loader.
+        shuffle: whether to train (random) or to judge (in order).
+    """
+
+    def __init__(
+        self, clips_of_video: Sequence[int], clip_step: int, batch_size: int, num_workers: int, shuffle: bool
+    ) -> None:
+        self._clips_of_video = torch.tensor(clips_of_video)
+        self._stretch = max(batch_size, SHUFFLED_FRAMES // clip_step)
+        self._batch_size, self._lanes, self._shuffle = batch_size, max(1, num_workers), shuffle
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return int(self._clips_of_video.sum())
+
+    def __iter__(self) -> Iterator[int]:
+        """Go through all clips once."""
+        batches = self._sequence().split(self._batch_size)
+        for turn in _take_turns(len(batches), self._lanes):
+            yield from batches[turn].tolist()
+
+    def _sequence(self) -> torch.Tensor:
+        clips = torch.arange(len(self)).split(self._clips_of_video.tolist())
+        if not self._shuffle:
+            return torch.cat(clips)
+        stretches = torch.cat([clips[video] for video in torch.randperm(len(clips))]).split(self._stretch)
+        return torch.cat([stretch[torch.randperm(len(stretch))] for stretch in stretches])
+
+
+def _take_turns(count: int, lanes: int) -> list[int]:
+    """Order ``count`` batches so that every ``lanes``-th ones are consecutive; the last one, often short, stays last.
+
+    With 7 batches and 2 lanes: 3 0 4 1 5 2 6, so one lane reads 3 4 5 6 and the other 0 1 2.
+    """
+    last = (count - 1) % lanes  # the lane whose turn it is at the end
+    runs: dict[int, range] = {}
+    start = 0
+    for lane in [*(lane for lane in range(lanes) if lane != last), last]:
+        length = len(range(lane, count, lanes))
+        runs[lane] = range(start, start + length)
+        start += length
+    return [runs[turn % lanes][turn // lanes] for turn in range(count)]
