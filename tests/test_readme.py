@@ -54,7 +54,7 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
 def test_options_named_in_the_readme_exist() -> None:
     import inspect
 
-    from anomalib_stmem import AvenueClips, STMem, ShanghaiTechClips, UCSDClips, VideoFolder
+    from anomalib_stmem import AvenueClips, ShanghaiTechClips, STMem, UCSDClips, VideoFolder
     from anomalib_stmem.data.datamodule import ClipData
 
     owners = {"model": [STMem], "data": [ClipData, VideoFolder, UCSDClips, AvenueClips, ShanghaiTechClips]}

@@ -1,0 +1,75 @@
+"""From frames above a threshold to alarms, and from a budget of false alarms to a threshold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MERGE_SECONDS = 1.0  # alarms closer than this are one
+SURE = 3.0  # nothing seen in time T: with 95 % confidence the rate is below 3 / T (the rule of three)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Frames of several videos; rows of one video stand together, in order."""
+
+    videos: NDArray[np.int64]  # (n,)
+    frames: NDArray[np.int64]  # (n,), number in its video
+    rates: NDArray[np.float64]  # (n,), frames per second
+
+    @property
+    def hours(self) -> float:
+        """Length of all frames together."""
+        return float((1 / self.rates).sum() / 3600)
+
+
+def event_numbers(alarm: NDArray[np.bool_], timeline: Timeline) -> NDArray[np.int64]:
+    """Number the events of ``(n,)`` frames in alarm from 0; -1 for the other frames.
+
+    Frames in alarm belong to one event while less than a second lies between them in the same video.
+    """
+    numbers = np.full(len(alarm), -1)
+    rows = np.flatnonzero(alarm)
+    if len(rows):
+        gap = (np.diff(timeline.frames[rows]) - 1) / timeline.rates[rows[1:]]
+        begins = (gap >= MERGE_SECONDS) | (np.diff(timeline.videos[rows]) != 0)
+        numbers[rows] = np.concatenate([[0], np.cumsum(begins)])
+    return numbers
+
+
+def false_alarms(alarm: NDArray[np.bool_], abnormal: NDArray[np.bool_], timeline: Timeline) -> int:
+    """Count the events that hold no abnormal frame."""
+    numbers = event_numbers(alarm, timeline)
+    return int(numbers.max(initial=-1)) + 1 - len(np.unique(numbers[alarm & abnormal]))
+
+
+def threshold_for(scores: NDArray[np.float64], timeline: Timeline, per_hour: float) -> float:
+    """Return the lowest threshold that normal frames exceed in at most ``per_hour`` events per hour.
+
+    A frame is in alarm when its score is above the threshold. The threshold is never below one that breaks the budget,
+    and at most the greatest normal score, which no normal frame exceeds.
+
+    Args:
+        scores: ``(n,)`` of normal frames.
+        timeline: where they are.
+        per_hour: the budget.
+    """
+    allowed = per_hour * timeline.hours
+    levels = np.unique(scores)[::-1]
+    threshold = levels[0]
+    for level in levels[1:]:
+        if event_numbers(scores > level, timeline).max(initial=-1) + 1 > allowed:
+            break
+        threshold = level
+    return float(threshold)
+
+
+def what_the_budget_rests_on(per_hour: float, hours: float) -> str:
+    """Say how much normal video stands behind a threshold, and what cannot be told from it."""
+    seen = f"The threshold rests on {3600 * hours:.0f} s of normal video"
+    if per_hour * hours >= 1:
+        return f"{seen}, which would hold {per_hour * hours:.1f} false alarms at {per_hour:g} per hour."
+    return (
+        f"{seen}, none of which exceeds it. That is too little to tell {per_hour:g} false alarms per hour: all it shows, "
+        f"with 95 % confidence, is fewer than {SURE / hours:.0f} per hour on video like it."
+    )

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from anomalib_stmem.evaluation.events import (
+    Timeline,
+    event_numbers,
+    false_alarms,
+    threshold_for,
+    what_the_budget_rests_on,
+)
+
+
+def timeline(count: int, videos: list[int] | None = None, rate: float = 2.0) -> Timeline:
+    return Timeline(np.array(videos or [0] * count), np.arange(count), np.full(count, rate))
+
+
+def flags(text: str) -> np.ndarray:
+    return np.array([letter == "#" for letter in text])
+
+
+@pytest.mark.parametrize(
+    ("alarm", "numbers"),
+    [
+        ("......", [-1] * 6),
+        ("##..##", [0, 0, -1, -1, 1, 1]),  # two frames between at 2 per second are a second
+        ("##.##.", [0, 0, -1, 0, 0, -1]),
+        ("######", [0] * 6),
+    ],
+)
+def test_alarms_closer_than_a_second_are_one_event(alarm: str, numbers: list[int]) -> None:
+    assert event_numbers(flags(alarm), timeline(6)).tolist() == numbers
+
+
+def test_events_end_with_their_video() -> None:
+    assert event_numbers(flags("####"), timeline(4, [0, 0, 1, 1])).tolist() == [0, 0, 1, 1]
+
+
+def test_an_event_that_touches_an_abnormal_frame_is_no_false_alarm() -> None:
+    #                              one false, one that begins early, one false
+    alarm, abnormal = flags("#....###....#."), flags(".......##.....")
+    assert false_alarms(alarm, abnormal, timeline(14)) == 2
+    assert false_alarms(flags("."), flags("."), timeline(1)) == 0
+
+
+def test_threshold_keeps_the_budget_and_could_not_be_lower() -> None:
+    rng = np.random.default_rng(0)
+    scores, when = np.round(rng.normal(size=2000), 2), timeline(2000, rate=1.0)
+    for per_hour in (0, 2, 20, 100):
+        threshold = threshold_for(scores, when, per_hour)
+        allowed = per_hour * 2000 / 3600
+        events = {level: event_numbers(scores > level, when).max(initial=-1) + 1 for level in np.unique(scores)}
+        assert events[threshold] <= allowed
+        lower = [level for level in events if level < threshold]
+        assert not lower or events[max(lower)] > allowed
+
+
+def test_no_budget_means_no_normal_frame_exceeds_it() -> None:
+    scores = np.array([1.0, 5.0, 3.0])
+    assert threshold_for(scores, timeline(3), 0) == 5
+
+
+def test_a_generous_budget_still_flags_only_above_the_lowest() -> None:
+    assert threshold_for(np.array([1.0, 5.0, 3.0]), timeline(3), 1e9) == 1
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    assert "36 s of normal video, none of which exceeds it" in what_the_budget_rests_on(1, 0.01)
+    assert "fewer than 300 per hour" in what_the_budget_rests_on(1, 0.01)
+    assert what_the_budget_rests_on(2, 3) == (
+        "The threshold rests on 10800 s of normal video, which would hold 6.0 false alarms at 2 per hour."
+    )
