@@ -1,5 +1,6 @@
 """The paper's equations as slow loops over single numbers and vectors: the oracle. Imports nothing of ours."""
 
+import itertools
 import math
 
 import torch
@@ -101,7 +102,7 @@ def score(p: list[float], d_spatial: list[float], d_temporal: list[float], weigh
     ]
 
 
-# -- evaluation, one frame, pixel or region at a time --------------------------------------------------------------------
+# -- evaluation, one frame, pixel or region at a time
 
 
 def auroc(scores: list[float], labels: list[bool]) -> float:
@@ -228,11 +229,10 @@ def aupro(maps: list, masks: list, fpr_limit: float) -> float:
         overlap = [sum(maps[i][y][x] >= level for y, x in part) / len(part) for i, part in regions]
         curve.append((fpr, sum(overlap) / len(overlap)))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False):
-        if x0 >= fpr_limit:
+    for (left, low), (right, high) in itertools.pairwise(curve):
+        if left >= fpr_limit:
             break
-        if x1 > fpr_limit:
-            y1 = y0 + (y1 - y0) * (fpr_limit - x0) / (x1 - x0)
-            x1 = fpr_limit
-        area += (x1 - x0) * (y0 + y1) / 2
+        end = min(right, fpr_limit)
+        at_end = low + (high - low) * (end - left) / (right - left) if right > left else high
+        area += (end - left) * (low + at_end) / 2
     return area / fpr_limit

@@ -1,5 +1,6 @@
 """STMem under anomalib's engine: what a run leaves behind, and what it refuses."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -38,8 +39,14 @@ def run(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, 
 
 
 def test_training_ends_with_anomalibs_metrics(run: tuple) -> None:
-    assert set(run[3]) == {"image_AUROC", "image_F1Score", "pixel_AUROC", "pixel_F1Score"}
-    assert all(0 <= value <= 1 for value in run[3].values())
+    results = dict(run[3])
+    assert results.pop("FalseAlarmsPerHour") >= 0
+    assert set(results) == {
+        *("image_AUROC", "image_F1Score", "image_AveragePrecision", "image_EqualErrorRate"),
+        *("macro_VideoAUROC", "padded_macro_VideoAUROC", "per_video_VideoAUROC"),
+        *("pixel_AUROC", "pixel_F1Score", "pixel_AUPRO", "RBDC", "TBDC"),
+    }
+    assert all(0 <= value <= 1 for value in results.values())
 
 
 def test_every_judgeable_frame_is_on_record_once(run: tuple) -> None:
@@ -57,12 +64,33 @@ def test_auroc_of_the_record_is_the_metric(run: tuple) -> None:
     assert roc_auc_score(frames.label, frames.score) == pytest.approx(run[3]["image_AUROC"], abs=1e-4)
 
 
-def test_report_holds_the_controls_and_intervals(run: tuple) -> None:
-    report = pd.read_json(run[2] / "test" / "report.json")
-    rows = report["rows"].dropna().to_dict()
-    assert rows["control: constant"]["one_scale"] == rows["control: constant"]["macro"] == 50
-    for row in rows.values():
-        assert row["one_scale_low"] <= row["one_scale"] <= row["one_scale_high"]
+def test_report_holds_every_protocol_the_controls_and_intervals(run: tuple) -> None:
+    report = json.loads((run[2] / "test" / "report.json").read_text())
+    assert report["tables"].keys() == {"none", "causal", "centred"}
+    for table in report["tables"].values():
+        assert table["control: constant"]["calibrated"] == table["control: constant"]["macro"] == 50
+        for row in table.values():
+            for how in ("none", "calibrated", "running", "per_video"):
+                assert row[f"{how}_low"] <= row[how] <= row[f"{how}_high"]
+
+
+def test_report_says_what_was_tested_on_what(run: tuple) -> None:
+    report = json.loads((run[2] / "test" / "report.json").read_text())
+    assert report["dataset"].startswith("VideoFolder at ")
+    assert report["label_set"] == "frame labels of frame_labels.npy"
+    assert (report["frames_judged"], report["frames_left_out"], report["seed"]) == (2 * 19, 2 * 5, 0)
+    assert "none of which exceeds it" in report["threshold"]
+    assert report["packages"]["anomalib"].startswith("2.")
+    assert report["config"]["model"]["width"] == 2
+    assert report["metrics"]["image_AUROC"] == pytest.approx(run[3]["image_AUROC"])
+
+
+def test_report_is_a_page_to_read(run: tuple) -> None:
+    page = (run[2] / "test" / "report.md").read_text()
+    assert page.count("| control: frame difference |") == 3
+    assert "| image_AUROC | 0." in page
+    assert "Per-video min-max needs the whole test video" in page
+    assert "have no past and are left out (10 frames)" in page
 
 
 def test_losses_and_memories_of_each_epoch_are_on_record(run: tuple) -> None:
@@ -250,7 +278,7 @@ def test_memory_health_is_logged(scene: Path, tmp_path: Path) -> None:
         ({"spatial_weight": 1.5}, "spatial_weight"),
         ({"memory_items": 2}, "memory_items must be at least 3"),
         ({"window": 2}, "window"),
-        ({"false_alarm_rate": 1.0}, "false_alarm_rate"),
+        ({"false_alarms_per_hour": -1.0}, "false_alarms_per_hour"),
     ],
 )
 def test_impossible_option_is_named(options: dict, complaint: str) -> None:

@@ -8,6 +8,8 @@ from anomalib.data import VideoBatch
 
 from .data.clips import ClipBatch, ClipItem
 
+USUAL_FRAME_RATE = 25.0  # frames per second, where the data does not say
+
 
 @dataclass
 class JudgedItem(ClipItem):
@@ -49,4 +51,11 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
     kept = {field.name: getattr(batch, field.name, None) for field in fields(ClipBatch)}
     # Pictures and metrics use what the network sees; carrying the clip twice would double the memory.
     kept["original_image"] = None
+    # anomalib's own datamodules do not say these.
+    if kept["video_name"] is None:
+        kept["video_name"] = kept["video_path"]
+    if kept["gt_mask"] is not None and kept["mask_known"] is None:
+        kept["mask_known"] = torch.ones(len(batch.image), dtype=torch.bool, device=batch.image.device)
+    if kept["frame_rate"] is None:
+        kept["frame_rate"] = torch.full((len(batch.image),), USUAL_FRAME_RATE, device=batch.image.device)
     return JudgedBatch(**kept)

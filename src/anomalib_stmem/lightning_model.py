@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from anomalib import LearningType
 from anomalib.data.datasets.base.video import VideoTargetFrame
-from anomalib.metrics import AUROC, Evaluator, F1Score
+from anomalib.metrics import Evaluator
 from anomalib.models.components import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 from . import demo_run
 from .batch import JudgedBatch, as_judged_batch
 from .data.demo import WalkwayDemo
+from .evaluation.evaluator import video_evaluator
 from .evaluation.report import RunReport
 from .model.autoencoder import Architecture
 from .model.loss import Reduction, stream_loss
@@ -80,12 +81,12 @@ class STMem(AnomalibModule):
         learning_rate: of Adam, annealed to 0 along a cosine; 2e-5 in the paper.
         default_epochs: trained when ``--trainer.max_epochs`` is not given (or is Lightning's 1000).
         precision: ``auto`` computes convolutions in bfloat16 where the device has units for it.
-        false_alarm_rate: share of held-out normal frames that may exceed the threshold.
+        false_alarms_per_hour: budget that sets the threshold on held-out normal video.
         seed: of weights, memory and data order; anomalib parses ``--seed_everything`` and does not use it.
             ``None`` leaves the generators alone.
         pre_processor: ``True`` for resizing to ``image_size`` and scaling to [-1, 1].
         post_processor: ``True`` for :class:`CalibratedPostProcessor`.
-        evaluator: ``True`` for anomalib's frame AUROC and F1, and pixel AUROC and F1.
+        evaluator: ``True`` for the metrics of :meth:`configure_evaluator`.
         visualizer: ``True`` for :class:`ClipVisualizer`.
 
     Raises:
@@ -125,7 +126,7 @@ class STMem(AnomalibModule):
         learning_rate: float = 2e-5,
         default_epochs: int = 50,
         precision: Precision = "auto",
-        false_alarm_rate: float = 0.01,
+        false_alarms_per_hour: float = 1.0,
         seed: int | None = 0,
         pre_processor: PreProcessor | bool = True,
         post_processor: PostProcessor | bool = True,
@@ -174,19 +175,12 @@ class STMem(AnomalibModule):
 
     def configure_post_processor(self) -> PostProcessor:
         """Calibrate on normal video."""
-        return CalibratedPostProcessor(self._options.false_alarm_rate)
+        return CalibratedPostProcessor(self._options.false_alarms_per_hour)
 
     @staticmethod
     def configure_evaluator() -> Evaluator:
-        """Anomalib's default metrics; the pixel AUROC is binned, because exact it would keep every pixel in memory."""
-        return Evaluator(
-            test_metrics=[
-                AUROC(fields=["pred_score", "gt_label"], prefix="image_"),
-                F1Score(fields=["pred_label", "gt_label"], prefix="image_"),
-                AUROC(fields=["anomaly_map", "gt_mask"], prefix="pixel_", strict=False, thresholds=1000),
-                F1Score(fields=["pred_mask", "gt_mask"], prefix="pixel_", strict=False),
-            ]
-        )
+        """Measure frames (pooled as anomalib does, and by video), pixels, regions and tracks, in bounded memory."""
+        return video_evaluator()
 
     @classmethod
     def configure_visualizer(cls) -> Visualizer:

@@ -48,10 +48,15 @@ def test_threshold_keeps_the_budget_and_could_not_be_lower() -> None:
     for per_hour in (0, 2, 20, 100):
         threshold = threshold_for(scores, when, per_hour)
         allowed = per_hour * 2000 / 3600
-        events = {level: event_numbers(scores > level, when).max(initial=-1) + 1 for level in np.unique(scores)}
+        events = {level: false_alarms(scores > level, np.zeros(2000, bool), when) for level in np.unique(scores)}
         assert events[threshold] <= allowed
         lower = [level for level in events if level < threshold]
         assert not lower or events[max(lower)] > allowed
+
+
+def test_an_alarm_that_lasts_is_one_more_per_minute() -> None:
+    for seconds, count in ((59, 1), (61, 2), (180, 3)):
+        assert false_alarms(np.ones(seconds, bool), np.zeros(seconds, bool), timeline(seconds, rate=1.0)) == count
 
 
 def test_no_budget_means_no_normal_frame_exceeds_it() -> None:

@@ -25,12 +25,13 @@ def test_macro_is_the_mean_over_videos_with_both_classes(data: tuple) -> None:
     assert protocol.win_table(*data).macro() == pytest.approx(np.mean(each))
 
 
-def test_weights_repeat_videos(data: tuple) -> None:
+def test_draws_repeat_videos(data: tuple) -> None:
     scores, labels, videos = data
     drawn = [0, 0, 2, 3]
     rows = np.concatenate([np.flatnonzero(videos == v) for v in drawn])
-    weights = np.bincount(drawn, minlength=4).astype(float)
-    assert protocol.win_table(*data).micro(weights) == pytest.approx(roc_auc_score(labels[rows], scores[rows]))
+    draws = np.bincount(drawn, minlength=4).astype(float)[None]
+    interval = protocol.micro_interval(protocol.win_table(*data), draws)
+    assert interval.low == interval.high == pytest.approx(roc_auc_score(labels[rows], scores[rows]))
 
 
 def test_constant_score_is_fifty_everywhere(data: tuple) -> None:
@@ -60,12 +61,3 @@ def test_better_score_has_a_gain_above_zero() -> None:
     draws = protocol.resamples(8, draws=200)
     tables = [protocol.win_table(score, labels, videos) for score in (good, bad)]
     assert protocol.micro_interval(tables[0], draws, against=tables[1]).low > 0.2
-
-
-def test_per_video_min_max(data: tuple) -> None:
-    scores, _, videos = data
-    mapped = protocol.per_video_min_max(scores, videos)
-    for video in range(4):
-        own = scores[videos == video]
-        np.testing.assert_allclose(mapped[videos == video], [(x - min(own)) / (max(own) - min(own)) for x in own])
-    np.testing.assert_array_equal(protocol.per_video_min_max(np.ones(3), np.zeros(3, int)), 0)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MERGE_SECONDS = 1.0  # alarms closer than this are one
+LASTING_SECONDS = 60.0  # an alarm that lasts longer is one more
 SURE = 3.0  # nothing seen in time T: with 95 % confidence the rate is below 3 / T (the rule of three)
 
 
@@ -38,13 +39,20 @@ def event_numbers(alarm: NDArray[np.bool_], timeline: Timeline) -> NDArray[np.in
 
 
 def false_alarms(alarm: NDArray[np.bool_], abnormal: NDArray[np.bool_], timeline: Timeline) -> int:
-    """Count the events that hold no abnormal frame."""
+    """Count the events that hold no abnormal frame; one that lasts counts again for every further minute.
+
+    Else a threshold below everything would be a single false alarm.
+    """
     numbers = event_numbers(alarm, timeline)
-    return int(numbers.max(initial=-1)) + 1 - len(np.unique(numbers[alarm & abnormal]))
+    count = int(numbers.max(initial=-1)) + 1
+    seconds = np.bincount(numbers[alarm], 1 / timeline.rates[alarm], minlength=count)
+    true = np.zeros(count, bool)
+    true[numbers[alarm & abnormal]] = True
+    return int(np.ceil(seconds[~true] / LASTING_SECONDS).sum())
 
 
 def threshold_for(scores: NDArray[np.float64], timeline: Timeline, per_hour: float) -> float:
-    """Return the lowest threshold that normal frames exceed in at most ``per_hour`` events per hour.
+    """Return the lowest threshold that normal frames exceed in at most ``per_hour`` false alarms per hour.
 
     A frame is in alarm when its score is above the threshold. The threshold is never below one that breaks the budget,
     and at most the greatest normal score, which no normal frame exceeds.
@@ -55,10 +63,10 @@ def threshold_for(scores: NDArray[np.float64], timeline: Timeline, per_hour: flo
         per_hour: the budget.
     """
     allowed = per_hour * timeline.hours
-    levels = np.unique(scores)[::-1]
+    levels, nothing = np.unique(scores)[::-1], np.zeros(len(scores), bool)
     threshold = levels[0]
     for level in levels[1:]:
-        if event_numbers(scores > level, timeline).max(initial=-1) + 1 > allowed:
+        if false_alarms(scores > level, nothing, timeline) > allowed:
             break
         threshold = level
     return float(threshold)
@@ -70,6 +78,6 @@ def what_the_budget_rests_on(per_hour: float, hours: float) -> str:
     if per_hour * hours >= 1:
         return f"{seen}, which would hold {per_hour * hours:.1f} false alarms at {per_hour:g} per hour."
     return (
-        f"{seen}, none of which exceeds it. That is too little to tell {per_hour:g} false alarms per hour: all it shows, "
-        f"with 95 % confidence, is fewer than {SURE / hours:.0f} per hour on video like it."
+        f"{seen}, none of which exceeds it. That is too little to tell {per_hour:g} false alarms per hour: all it "
+        f"shows, with 95 % confidence, is fewer than {SURE / hours:.0f} per hour on video like it."
     )

@@ -27,7 +27,7 @@ class _AUPRO(Metric):
     """Area under the curve of per-region overlap against the false positive rate up to ``fpr_limit``, over that limit.
 
     The overlap of a region is the share of it above the threshold; regions are connected parts of a mask (8
-    neighbours), each counting the same. Same definition as anomalib's, over levels of the map instead of all its values.
+    neighbours), each counting the same. Defined as anomalib's, over levels of the map instead of all its values.
 
     Args:
         fpr_limit: 0.3 in anomalib and in Bergmann et al. 2019.
@@ -79,9 +79,13 @@ class _AUPRO(Metric):
 
 
 class PixelAUROC(AnomalibMetric, _PixelAUROC):
-    """:class:`_PixelAUROC` of a batch's ``anomaly_map``."""
+    """:class:`_PixelAUROC` of a batch's ``anomaly_map``; logged as ``pixel_AUROC``, as anomalib's is."""
 
     default_fields = FIELDS
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.name = "pixel_AUROC"
 
 
 class AUPRO(AnomalibMetric, _AUPRO):

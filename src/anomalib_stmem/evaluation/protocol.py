@@ -29,11 +29,10 @@ class WinTable:
     abnormal: Array  # (v,), number of abnormal frames
     normal: Array  # (v,)
 
-    def micro(self, weights: Array | None = None) -> float:
-        """AUROC of all frames pooled; ``nan`` if one class is missing. ``weights``: how often each video counts."""
-        weights = np.ones(len(self.abnormal)) if weights is None else weights
-        pairs = (weights @ self.abnormal) * (weights @ self.normal)
-        return float(weights @ self.wins @ weights / pairs) if pairs else float("nan")
+    def micro(self) -> float:
+        """AUROC of all frames pooled; ``nan`` if one class is missing."""
+        pairs = self.abnormal.sum() * self.normal.sum()
+        return float(self.wins.sum() / pairs) if pairs else float("nan")
 
     def macro(self) -> float:
         """Mean AUROC of the videos that hold both classes; ``nan`` if none does."""
@@ -70,17 +69,13 @@ def resamples(num_videos: int, draws: int = 2000, seed: int = 0) -> Array:
 
 def micro_interval(table: WinTable, draws: Array, against: WinTable | None = None) -> Interval:
     """95 % bootstrap interval of the pooled AUROC, or of how far it lies above that of another score."""
-    values = np.array([table.micro(weights) for weights in draws])
+    values = _micro_of_draws(table, draws)
     if against is not None:
-        values -= np.array([against.micro(weights) for weights in draws])
+        values = values - _micro_of_draws(against, draws)
     return Interval(*(float(value) for value in np.nanpercentile(values, (2.5, 97.5))))
 
 
-def per_video_min_max(scores: Array, videos: NDArray[np.int64]) -> Array:
-    """The field's protocol: each video's scores to [0, 1]. It needs the whole test video, so no camera can use it."""
-    result = np.zeros_like(scores)
-    for video in np.unique(videos):
-        own = scores[videos == video]
-        span = own.max() - own.min()
-        result[videos == video] = (own - own.min()) / span if span > 0 else 0.0
-    return result
+def _micro_of_draws(table: WinTable, draws: Array) -> Array:
+    pairs = (draws @ table.abnormal) * (draws @ table.normal)
+    wins = ((draws @ table.wins) * draws).sum(axis=1)
+    return np.where(pairs > 0, wins / np.where(pairs > 0, pairs, 1), np.nan)

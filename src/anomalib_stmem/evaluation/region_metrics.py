@@ -1,14 +1,14 @@
 """RBDC and TBDC: are abnormal regions found, and abnormal tracks (Ramachandra & Jones 2020, Street Scene)?
 
-At a threshold, the connected parts of the map above it are the detected regions, and those of the mask the true ones. A
-true region is found if some detected region overlaps it with an intersection over union of at least ``beta`` (pixels). A
-detected region that overlaps no true one so much is a false positive. RBDC is the area under the share of true regions
-found against the false positives per frame, from 0 to 1 of them. TBDC is the same with the share of tracks found, where
-a track is found if at least ``alpha`` of its regions are.
+At a threshold, the connected parts of the map above it are the detected regions, and those of the mask the true ones.
+A true region is found if some detected region overlaps it with an intersection over union of at least ``beta`` (in
+pixels). A detected region that overlaps no true one so much is a false positive. RBDC is the area under the share of
+true regions found against the false positives per frame, from 0 to 1 of them. TBDC is the same with the share of tracks
+found, where a track is found if at least ``alpha`` of its regions are.
 
-Where we had to decide: both need a curve, but raising the threshold can split a region and so raise the false positives;
-the curve is the best share at no more than so many false positives, straight between measured points. Published figures
-count boxes, which overlap more easily than pixels; do not compare across.
+Where we had to decide: both need a curve, but raising the threshold can split a region and so raise the false
+positives; the curve is the best share at no more than so many false positives, straight between measured points.
+Published figures count boxes, which overlap more easily than pixels; do not compare across.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,8 @@
-"""What a run did, on record: losses, every judged frame, a result table beside the controls, and the curves."""
+"""What a run did, on record: losses, every judged frame, result tables beside the controls, and the curves."""
 
+import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,21 @@ from rich.table import Table
 from ..batch import JudgedBatch
 from ..data.frames import natural_order
 from ..model.scoring import MEASUREMENTS, ScoreHead
-from . import protocol
-from .controls import CONTROLS, control_scores
+from .controls import control_scores
+from .normalisation import NORMALISATIONS, SMOOTHINGS
+from .tables import compare
 
 if TYPE_CHECKING:
     from ..lightning_model import STMem
 
-REFERENCE = "frame difference"  # the control that every row is compared with
+PACKAGES = ("anomalib-stmem", "anomalib", "lightning", "torch", "torchvision", "opencv-python-headless", "numpy")
+HEADINGS = {
+    "none": "no normalisation",
+    "calibrated": "calibrated (live)",
+    "running": "running",
+    "per_video": "per video*",
+}
+ORACLE = "* Per-video min-max needs the whole test video; no live camera has it."
 
 
 class RunReport(Callback):
@@ -28,9 +38,9 @@ class RunReport(Callback):
 
     Files, in the run's folder: ``training.csv`` (one row per epoch: losses, and how much of each memory is alive;
     anomalib starts no logger by itself), and in a folder of the stage ``scores.csv`` (one row per judged frame: video,
-    frame, label, score, every measurement and control), ``report.json`` (the table), ``curves/`` (the score of each
-    video over time, as Fig. 6; the ROC, as Fig. 8). A file of an earlier test is never overwritten; the new folder gets
-    a number.
+    frame, label, score, every measurement and control), ``report.json`` and ``report.md`` (what was tested on what, all
+    metrics, and the tables under every smoothing), ``curves/`` (the score of each video over time, as Fig. 6; the ROC,
+    as Fig. 8). A file of an earlier test is never overwritten; the new folder gets a number.
     """
 
     def __init__(self) -> None:
@@ -67,8 +77,8 @@ class RunReport(Callback):
 
     on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
-        """Write files and print the table."""
+    def on_test_end(self, trainer: Trainer, pl_module: "STMem") -> None:
+        """Write files and print the table; here and not at the end of the epoch, so that the metrics are known."""
         if not self._rows:
             return
         frames = self._gather()
@@ -76,15 +86,18 @@ class RunReport(Callback):
             return
         folder = _own_folder(Path(trainer.default_root_dir), "test")
         frames.to_csv(folder / "scores.csv", index=False)
-        table = summarise(frames, pl_module.model.head)
-        about = _coverage(frames, pl_module.model.window)
-        text = json.dumps({"about": about, "rows": table.to_dict("index")}, indent=2)
-        (folder / "report.json").write_text(text)
+        head = pl_module.model.head
+        tables = {smoothing: compare(frames, head, smoothing) for smoothing in SMOOTHINGS}
+        about = describe(trainer, pl_module, frames)
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        rows = {smoothing: table.to_dict("index") for smoothing, table in tables.items()}
+        (folder / "report.json").write_text(json.dumps(about | {"metrics": metrics, "tables": rows}, indent=2))
+        (folder / "report.md").write_text(markdown(about, metrics, tables))
         from .curves import draw_curves, draw_roc
 
         draw_curves(frames, folder / "curves", pl_module.post_processor)
-        draw_roc(frames, pl_module.model.head, folder / "curves" / "roc.png")
-        _print(table, about, folder)
+        draw_roc(frames, head, folder / "curves" / "roc.png")
+        _print(tables["none"], about, folder)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: "STMem") -> None:
         """Write files."""
@@ -121,7 +134,7 @@ def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
     count = len(batch.image)
     indices = batch.frames if batch.frames is not None else torch.arange(count)
     columns: dict[str, Any] = {
-        "video": batch.video_path if batch.video_path is not None else ["video"] * count,
+        "video": batch.video_name if batch.video_name is not None else ["video"] * count,
         "frame": indices.cpu().numpy(),
         "label": batch.gt_label.int().cpu().numpy() if batch.gt_label is not None else np.nan,
         "pred_score": batch.pred_score.cpu().numpy(),
@@ -135,64 +148,93 @@ def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def summarise(frames: pd.DataFrame, head: ScoreHead) -> pd.DataFrame:
-    """AUROC in percent of the model's score, of each stream's error alone, and of the controls.
-
-    Columns: ``one_scale`` (micro, all videos on one scale: what a live camera gets), ``per_video`` (micro after min-max
-    over each whole test video: the field's protocol), ``macro``, each micro figure with a 95 % bootstrap interval over
-    videos, and how far the row lies above frame differencing (paired).
-    """
-    videos = frames.video.factorize()[0]
-    labels = frames.label.to_numpy() > 0
-    draws = protocol.resamples(int(videos.max()) + 1)
-
-    def tables(live: np.ndarray, per_video: np.ndarray) -> tuple[protocol.WinTable, protocol.WinTable]:
-        return protocol.win_table(live, labels, videos), protocol.win_table(per_video, labels, videos)
-
-    candidates = {"STMem": (frames.score.to_numpy(float), paper_scores(frames, head))}
-    for error in ("sum", "spatial", "temporal"):
-        single = -frames[f"psnr_{head.area}_{error}"].to_numpy(float)
-        candidates[f"error of {error}"] = (single, protocol.per_video_min_max(single, videos))
-    for name in CONTROLS:
-        control = frames[name].to_numpy(float)
-        candidates[f"control: {name}"] = (control, protocol.per_video_min_max(control, videos))
-    compared = {name: tables(*scores) for name, scores in candidates.items()}
-    reference = compared[f"control: {REFERENCE}"]
-    rows = {}
-    for name, (live, per_video) in compared.items():
-        row: dict[str, float] = {}
-        for protocol_name, table, base in (("one_scale", live, reference[0]), ("per_video", per_video, reference[1])):
-            interval = protocol.micro_interval(table, draws)
-            gain = protocol.micro_interval(table, draws, against=base)
-            row[protocol_name] = 100 * table.micro()
-            row[f"{protocol_name}_low"], row[f"{protocol_name}_high"] = 100 * interval.low, 100 * interval.high
-            row[f"{protocol_name}_gain_low"], row[f"{protocol_name}_gain_high"] = 100 * gain.low, 100 * gain.high
-        row["macro"] = 100 * live.macro()
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
+def describe(trainer: Trainer, model: "STMem", frames: pd.DataFrame) -> dict[str, Any]:
+    """Say what was tested on what, so that a figure can be traced and repeated."""
+    data = getattr(trainer, "datamodule", None)
+    config = {"model": _plain(dict(model.hparams)), "data": _plain(vars(data)) if data is not None else {}}
+    checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+    return {
+        "dataset": "the loaders given" if data is None else f"{type(data).__name__} at {getattr(data, 'root', '?')}",
+        "label_set": getattr(data, "label_set", "as the data gives them"),
+        "protocol": (
+            f"{model.learning_type.value}, validation {config['data'].get('val_split_mode', '?')}, windows of "
+            f"{model.model.window} frames, {trainer.current_epoch} epochs, no choice by test labels"
+            if config["data"].get("val_split_mode") != "same_as_test"
+            else "threshold fitted on the test labels (val_split_mode same_as_test)"
+        ),
+        "threshold": getattr(model.post_processor, "basis", lambda: "as the post-processor set it")(),
+        "videos": int(frames.video.nunique()),
+        "frames_judged": len(frames),
+        "frames_abnormal": int(frames.label.sum()),
+        "frames_left_out": int(frames.groupby("video").frame.min().sum()),
+        "seed": model.hparams.get("seed"),
+        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "checkpoint": None if checkpoint is None else f"{checkpoint} (sha256 {_file_hash(checkpoint)})",
+        "packages": {name: version(name) for name in PACKAGES},
+        "config": config,
+    }
 
 
-def paper_scores(frames: pd.DataFrame, head: ScoreHead) -> np.ndarray:
-    """Eq. (16) as the paper takes it: the bounds of ``g`` from each whole test video."""
-    result = np.empty(len(frames))
-    measured = torch.tensor(frames[list(MEASUREMENTS)].to_numpy(np.float32))
-    for rows in frames.groupby("video", sort=False).indices.values():
-        own = measured[torch.as_tensor(rows)]
-        result[rows] = head.fuse(own, own.amin(dim=0), own.amax(dim=0)).numpy()
-    return result
+def coverage(about: dict[str, Any]) -> str:
+    """Say which frames count."""
+    window = about["config"]["model"]["window"]
+    return (
+        f"{about['frames_judged']} frames of {about['videos']} videos judged, {about['frames_abnormal']} abnormal; the "
+        f"first {window} or more frames of each video have no past and are left out ({about['frames_left_out']} frames)"
+    )
+
+
+def markdown(about: dict[str, Any], metrics: dict[str, float], tables: dict[Any, pd.DataFrame]) -> str:
+    """Write the report as one page."""
+    facts = {name: value for name, value in about.items() if name not in {"config", "packages"}}
+    lines = [
+        "# Test report",
+        "",
+        f"{coverage(about)}.",
+        "",
+        *(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()),
+    ]
+    lines += [f"- packages: {', '.join(f'{name} {number}' for name, number in about['packages'].items())}", ""]
+    lines += ["| metric | value |", "| --- | --- |", *(f"| {name} | {value:.4f} |" for name, value in metrics.items())]
+    for smoothing, table in tables.items():
+        headings = [*HEADINGS.values(), "macro", "padded macro", "above frame difference, calibrated"]
+        lines += ["", f"## Frame AUROC in %, smoothing: {smoothing}", ""]
+        lines += [f"| score | {' | '.join(headings)} |", f"| {' | '.join(['---'] * (1 + len(headings)))} |"]
+        lines += [f"| {name} | {' | '.join(cells(row))} |" for name, row in table.iterrows()]
+    return "\n".join([*lines, "", f"Brackets: 95 % bootstrap interval over videos. {ORACLE}", ""])
+
+
+def cells(row: pd.Series) -> list[str]:
+    """Format one row of a table."""
+    figures = [f"{row[how]:.1f} [{row[f'{how}_low']:.0f}, {row[f'{how}_high']:.0f}]" for how in NORMALISATIONS]
+    gain = f"[{row.calibrated_gain_low:+.1f}, {row.calibrated_gain_high:+.1f}]"
+    return [*figures, f"{row.macro:.1f}", f"{row.padded:.1f}", gain]
 
 
 def _natural(video: str) -> list[list[tuple[int, int, str]]]:
     return natural_order(Path(video))
 
 
-def _coverage(frames: pd.DataFrame, window: int) -> str:
-    videos = frames.video.nunique()
-    skipped = int(frames.groupby("video").frame.min().sum())
-    return (
-        f"{len(frames)} frames of {videos} videos judged, {int(frames.label.sum())} abnormal; the first {window} or "
-        f"more frames of each video have no past and are left out ({skipped} frames)"
-    )
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Keep what is a setting: numbers, texts, paths, enums and lists of them, in a form that JSON takes."""
+    kept = {}
+    for name, value in options.items():
+        plain = getattr(value, "value", value)
+        if isinstance(plain, Path):
+            plain = str(plain)
+        if not name.startswith("_") and isinstance(plain, str | int | float | bool | list | tuple | None):
+            kept[name] = list(plain) if isinstance(plain, tuple) else plain
+    return kept
+
+
+def _file_hash(path: Path) -> str:
+    if not path.is_file():
+        return "unknown"
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:12]
 
 
 def _own_folder(root: Path, name: str) -> Path:
@@ -205,22 +247,12 @@ def _own_folder(root: Path, name: str) -> Path:
     return folder
 
 
-def _print(table: pd.DataFrame, about: str, folder: Path) -> None:
-    shown = Table(title="Frame AUROC, % [95 % interval over videos]", caption=f"{about}.\nFiles: {folder}")
-    for heading in (
-        "score",
-        "one scale (live)",
-        "per video (sees the future)",
-        "macro",
-        "above frame difference, live",
-    ):
+def _print(table: pd.DataFrame, about: dict[str, Any], folder: Path) -> None:
+    caption = f"{coverage(about)}.\n{about['threshold']}\n{ORACLE} Files: {folder}"
+    shown = Table(title="Frame AUROC, % [95 % interval over videos]", caption=caption)
+    for heading in ("score", *HEADINGS.values(), "macro", "padded", "above frame difference"):
         shown.add_column(heading, justify="left" if heading == "score" else "right")
     for name, row in table.iterrows():
-        shown.add_row(
-            str(name),
-            f"{row.one_scale:.1f} [{row.one_scale_low:.0f}, {row.one_scale_high:.0f}]",
-            f"{row.per_video:.1f} [{row.per_video_low:.0f}, {row.per_video_high:.0f}]",
-            f"{row.macro:.1f}",
-            f"[{row.one_scale_gain_low:+.1f}, {row.one_scale_gain_high:+.1f}]",
-        )
-    Console().print(shown)
+        shown.add_row(str(name), *cells(row))
+    console = Console()
+    console.print(shown, width=max(console.width, 140) if not console.is_terminal else None)

@@ -1,0 +1,84 @@
+"""The result table: the model's score, each error alone and the controls, under every normalisation."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..model.scoring import MEASUREMENTS, ScoreHead
+from . import protocol
+from .controls import CONTROLS
+from .frame_metrics import auroc
+from .normalisation import NORMALISATIONS, Array, Normalisation, Smoothing, bounds, by_video, normalise, smooth
+
+REFERENCE = "control: frame difference"  # the row that every other is compared with
+
+Scores = Callable[[Normalisation], Array]  # (n,) under a normalisation
+
+
+def compare(frames: pd.DataFrame, head: ScoreHead, smoothing: Smoothing = "none") -> pd.DataFrame:
+    """Frame AUROC in percent, one row per score.
+
+    Args:
+        frames: rows of ``scores.csv``, sorted by video and frame.
+        head: fuses the measurements; its bounds are the calibrated ones.
+        smoothing: applied after normalising, to every row alike.
+
+    Returns:
+        For each normalisation (columns ``none``, ``calibrated``, ``running``, ``per_video``) the AUROC of all frames
+        pooled, with a 95 % bootstrap interval over videos (``_low``, ``_high``) and how far the row lies above frame
+        differencing, paired over videos (``_gain_low``, ``_gain_high``); ``macro`` and ``padded`` averages over videos,
+        of scores on one scale.
+    """
+    videos = frames.video.factorize()[0]
+    labels = frames.label.to_numpy() > 0
+    draws = protocol.resamples(int(videos.max()) + 1)
+    table: dict[str, dict[str, float]] = {name: {} for name in candidates(frames, head)}
+    for how in NORMALISATIONS:
+        compared = {
+            name: by_video(scores(how), videos, lambda own: smooth(own, smoothing))
+            for name, scores in candidates(frames, head).items()
+        }
+        wins = {name: protocol.win_table(scores, labels, videos) for name, scores in compared.items()}
+        for name, own in wins.items():
+            interval = protocol.micro_interval(own, draws)
+            gain = protocol.micro_interval(own, draws, against=wins[REFERENCE])
+            figures = {"": own.micro(), "_low": interval.low, "_high": interval.high}
+            figures |= {"_gain_low": gain.low, "_gain_high": gain.high}
+            table[name] |= {f"{how}{suffix}": 100 * value for suffix, value in figures.items()}
+        if how == "none":
+            for name, scores in compared.items():
+                table[name]["macro"] = 100 * wins[name].macro()
+                table[name]["padded"] = 100 * _padded(scores, labels, videos)
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def candidates(frames: pd.DataFrame, head: ScoreHead) -> dict[str, Scores]:
+    """Everything that could be the score of a frame."""
+    videos = frames.video.factorize()[0]
+
+    def single(values: Array) -> Scores:
+        return lambda how: by_video(values, videos, lambda own: normalise(own, how))
+
+    result: dict[str, Scores] = {"STMem": lambda how: fused(frames, head, how)}
+    for error in ("sum", "spatial", "temporal"):
+        result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"].to_numpy(float))
+    return result | {f"control: {name}": single(frames[name].to_numpy(float)) for name in CONTROLS}
+
+
+def fused(frames: pd.DataFrame, head: ScoreHead, how: Normalisation) -> Array:
+    """Eq. (16) with the bounds of ``g`` as named; the paper takes them ``per_video``."""
+    result = np.empty(len(frames))
+    calibrated = torch.stack([head.lower, head.upper]).cpu().double().numpy().T
+    for rows in frames.groupby("video", sort=False).indices.values():
+        own = frames[list(MEASUREMENTS)].to_numpy(float)[rows]
+        limits = [bounds(column, how, (low, high)) for column, (low, high) in zip(own.T, calibrated, strict=True)]
+        lower, upper = (torch.tensor(np.stack(side, axis=1)) for side in zip(*limits, strict=True))
+        result[rows] = head.fuse(torch.tensor(own), lower, upper).numpy()
+    return result
+
+
+def _padded(scores: Array, labels: np.ndarray, videos: np.ndarray) -> float:
+    own = [videos == video for video in np.unique(videos)]
+    return float(np.mean([auroc(scores[rows], labels[rows], padded=True) for rows in own]))
