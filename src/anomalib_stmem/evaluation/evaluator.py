@@ -10,9 +10,9 @@ from .region_metrics import RBDC, TBDC
 def video_evaluator() -> Evaluator:
     """Make an evaluator of anomalib's frame AUROC and F1, and of ours by video, pixel, region and track.
 
-    Scores are taken as the post-processor leaves them: on one scale for all videos but for ``per_video_VideoAUROC``, which
-    is the field's habit and needs whole test videos; unsmoothed. Pixel metrics are
-    binned, because exact ones keep every pixel in memory, and are left out where there are no masks.
+    Scores are taken as the post-processor leaves them, unsmoothed and on one scale for all videos;
+    ``per_video_VideoAUROC`` puts each whole test video on its own, the field's habit. Pixel metrics are binned, because
+    exact ones keep every pixel in memory, and are left out where there are no masks.
     """
     return Evaluator(
         test_metrics=[
