@@ -6,7 +6,8 @@
 ``model``              clips -> shift, attention, memory -> prediction -> score; the losses
 ``lightning_model``    ``STMem``: when what is trained, judged and saved
 ``post_processor``     score -> calibrated ``pred_score``, label, mask
-``evaluation``         result table, no-learning controls, curves
+``evaluation``         metrics, thresholds, result tables beside the no-learning controls, curves
+``comparison``         ``anomalib benchmark`` on video, and the control as a model
 ``visualizer``         pictures of judged frames
 =====================  =================================================================================
 
@@ -28,15 +29,20 @@ _HOME = {
     "AvenueClips": ".data.avenue",
     "ShanghaiTechClips": ".data.shanghaitech",
     "WalkwayDemo": ".data.demo",
+    "FrameDifference": ".comparison.frame_difference",
+    "VideoBenchmark": ".comparison.pipeline",
     "write_scene": ".data.scene",
 }
+DATAMODULES = registration.ADDED["anomalib.data"]
 __all__ = [
     "AvenueClips",
     "CalibratedPostProcessor",
     "ClipVisualizer",
+    "FrameDifference",
     "STMem",
     "ShanghaiTechClips",
     "UCSDClips",
+    "VideoBenchmark",
     "VideoFolder",
     "WalkwayDemo",
     "write_scene",

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from anomalib.data import VideoBatch
+from torchvision.transforms.v2.functional import to_dtype
 
 from .data.clips import ClipBatch, ClipItem
 
@@ -58,4 +59,5 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
         kept["mask_known"] = torch.ones(len(batch.image), dtype=torch.bool, device=batch.image.device)
     if kept["frame_rate"] is None:
         kept["frame_rate"] = torch.full((len(batch.image),), USUAL_FRAME_RATE, device=batch.image.device)
+    kept["image"] = to_dtype(batch.image, torch.float32, scale=True)  # bytes, where no datamodule of ours took part
     return JudgedBatch(**kept)

@@ -28,8 +28,29 @@ QUIET_SHARE = 0.99  # of the pixels of a usual normal frame lie below the pixel 
 ABOUT = 6  # columns before the measurements
 
 
-class CalibratedPostProcessor(PostProcessor):
-    """anomalib's post-processor, with thresholds that need no labelled anomaly and scores that do not saturate.
+class SquashingPostProcessor(PostProcessor):
+    """anomalib's post-processor with scores that do not saturate.
+
+    Scores and maps are mapped to ``0.5 + 0.5 z / (1 + |z|)``, where ``z`` is the distance to the threshold in units of
+    (threshold - usual normal value): 0.5 at the threshold, strictly rising, inside (0, 1). The stock min-max clamps to
+    [0, 1], which on normal-only validation makes most abnormal frames read exactly 1.
+    """
+
+    @staticmethod
+    def _normalize(preds: Tensor | None, norm_min: Tensor, norm_max: Tensor, threshold: Tensor) -> Tensor | None:
+        """Squash scores or maps; ``norm_min`` is the usual normal value. Before calibration around 0 with spread 1."""
+        del norm_max  # the stock clamp's, not needed
+        if preds is None:
+            return None
+        known = ~torch.isnan(threshold)
+        centre = torch.where(known, threshold, 0.0)
+        spread = torch.where(known, _spread(threshold, norm_min), 1.0)
+        distance = (preds - centre) / spread
+        return 0.5 + 0.5 * distance / (1 + distance.abs())
+
+
+class CalibratedPostProcessor(SquashingPostProcessor):
+    """Thresholds that need no labelled anomaly: from normal video and a budget of false alarms.
 
     After each validation it takes, from the normal frames seen, the bounds of ``g`` in Eq. (16), and the lowest
     threshold that keeps within ``false_alarms_per_hour`` on them (frames in alarm less than a second apart are one
@@ -37,11 +58,8 @@ class CalibratedPostProcessor(PostProcessor):
     validation holds labelled anomalies too, the frame threshold is anomalib's F1-adaptive one instead. The pixel
     threshold is what 99 % of the pixels of a normal frame stay below, in 99 % of such frames.
 
-    Scores and maps are mapped to ``0.5 + 0.5 z / (1 + |z|)``, where ``z`` is the distance to the threshold in units of
-    (threshold - usual normal value): 0.5 at the threshold, strictly rising, inside (0, 1).
-
-    Subclassed because the stock min-max clamps to [0, 1], which on normal-only statistics makes most abnormal frames
-    read exactly 1, and because its pixel threshold keeps every validation pixel in memory.
+    Subclassed because the stock thresholds need labelled anomalies, and the stock pixel threshold keeps every
+    validation pixel in memory.
 
     Args:
         false_alarms_per_hour: budget of alarms on normal video, 0 or more.
@@ -156,18 +174,6 @@ class CalibratedPostProcessor(PostProcessor):
         if math.isnan(float(self.normal_hours)):
             return "The threshold is the best one for F1 on labelled validation video."
         return what_the_budget_rests_on(self.false_alarms_per_hour, float(self.normal_hours))
-
-    @staticmethod
-    def _normalize(preds: Tensor | None, norm_min: Tensor, norm_max: Tensor, threshold: Tensor) -> Tensor | None:
-        """Squash scores or maps; ``norm_min`` is the usual normal value. Before calibration around 0 with spread 1."""
-        del norm_max  # the stock clamp's, not needed
-        if preds is None:
-            return None
-        known = ~torch.isnan(threshold)
-        centre = torch.where(known, threshold, 0.0)
-        spread = torch.where(known, _spread(threshold, norm_min), 1.0)
-        distance = (preds - centre) / spread
-        return 0.5 + 0.5 * distance / (1 + distance.abs())
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Warn where labels would mean nothing."""

@@ -1,9 +1,9 @@
 """How the stock ``anomalib`` command comes to know STMem.
 
 anomalib has no entry points, and finds models and datamodules among the classes already imported. So the wheel holds
-``anomalib_stmem.pth``, which Python runs at every start: it waits for ``import anomalib`` and then installs the watcher
-below, which adds our classes to ``anomalib.models`` and ``anomalib.data`` as soon as these have run. A patched
-``anomalib`` script would not be the stock one, and an entry point would be loaded by nobody.
+``anomalib_stmem.pth``, which Python runs at every start. It waits for ``import anomalib``, then installs the watcher
+below. That adds our classes to ``anomalib.models`` and ``anomalib.data``, and our pipeline to ``anomalib benchmark``,
+as soon as these have run. A patched ``anomalib`` script would not be the stock one; an entry point nobody would load.
 ``ANOMALIB_STMEM_REGISTER=0`` turns it off; ``--model anomalib_stmem.STMem`` works either way.
 """
 
@@ -11,10 +11,12 @@ import os
 import sys
 
 SWITCH = "ANOMALIB_STMEM_REGISTER"
+PIPELINES = "anomalib.cli.pipelines"
 # What each anomalib package gains once it is imported.
 ADDED = {
-    "anomalib.models": ("STMem",),
+    "anomalib.models": ("STMem", "FrameDifference"),
     "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "WalkwayDemo"),
+    PIPELINES: ("VideoBenchmark",),
 }
 
 
@@ -40,6 +42,8 @@ def register(package: str) -> None:
             message = f"{package}.{name} exists already and is {getattr(module, name)!r}"
             raise RuntimeError(message)
         setattr(module, name, ours)
+    if package == PIPELINES and module.PIPELINE_REGISTRY is not None:
+        module.PIPELINE_REGISTRY["benchmark"] = anomalib_stmem.VideoBenchmark  # hands back what is not on video
 
 
 class _Watcher:

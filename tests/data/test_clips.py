@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import Resize
 
-from anomalib_stmem.data.clips import ClipDataset
+from anomalib_stmem.data.clips import ClipDataset, as_floats
 from anomalib_stmem.data.frames import FrameFolder
 from anomalib_stmem.data.labels import LabelledVideo, whole
 from anomalib_stmem.data.masks import MaskImages
@@ -24,7 +24,7 @@ class CountingVideo:
 
     def frames(self, start: int = 0) -> Iterator[np.ndarray]:
         for index in range(start, self.num_frames):
-            yield np.full((*self.size_hw, 3), index, np.uint8)
+            yield np.full((3, *self.size_hw), index, np.uint8)
 
 
 def video(num_frames: int, labels: np.ndarray | None = None) -> LabelledVideo:
@@ -102,6 +102,8 @@ def test_video_without_masks_among_others_is_marked(scene: Path) -> None:
 def test_batch_names_videos_frames_labels_and_rate() -> None:
     batch = ClipDataset([video(8, np.zeros(8, bool))], "val", 6).__getitems__([0, 1, 2])
     assert batch.image.shape == (3, 6, 3, 4, 6)
+    assert batch.image.dtype == torch.uint8  # a quarter of the bytes to send; floats on the device
+    torch.testing.assert_close(as_floats(batch).image[1, :, 0, 0, 0], torch.arange(1, 7) / 255)
     assert batch.frames.tolist() == [5, 6, 7]
     assert batch.gt_label.tolist() == [False] * 3
     assert batch.video_name == ["v"] * 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from makers import write_frames, write_video
 
-from anomalib_stmem.data.frames import FrameFolder, VideoFile, find_videos, open_video, resized, video_name
+from anomalib_stmem.data.frames import FrameFolder, VideoFile, find_videos, open_video, planes, video_name
 
 
 def values(video) -> list[int]:  # noqa: ANN001
@@ -21,8 +21,8 @@ def test_frames_come_in_natural_order_as_rgb(tmp_path: Path) -> None:
     folder = write_frames(tmp_path / "v", ["f10.png", "f9.png", "f100.png"])
     cv2.imwrite(str(folder / "f9.png"), np.full((8, 12, 3), (1, 2, 3), np.uint8))  # BGR
     frames = list(FrameFolder(folder).frames())
-    assert frames[0].shape == (8, 12, 3)
-    assert frames[0][0, 0].tolist() == [3, 2, 1]
+    assert frames[0].shape == (3, 8, 12)
+    assert frames[0][:, 0, 0].tolist() == [3, 2, 1]
     assert [frame[0, 0, 0] for frame in frames[1:]] == [0, 20]
 
 
@@ -47,7 +47,7 @@ def test_tiff_of_any_depth_becomes_eight_bit_rgb(tmp_path: Path, image: np.ndarr
     cv2.imwrite(str(tmp_path / "0.tif"), image)
     (frame,) = FrameFolder(tmp_path).frames()
     assert frame.dtype == np.uint8
-    assert frame[4, 3].tolist() == expected
+    assert frame[:, 4, 3].tolist() == expected
 
 
 def test_path_with_spaces_and_foreign_letters(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_video_is_turned_as_its_metadata_say(tmp_path: Path) -> None:
     path.write_bytes(content)
     video = VideoFile(path)
     assert video.source_hw == (32, 16)
-    assert next(video.frames()).shape == (32, 16, 3)
+    assert next(video.frames()).shape == (3, 32, 16)
 
 
 # -- finding and resizing
@@ -238,11 +238,11 @@ def test_empty_folder_between_videos_is_named(tmp_path: Path) -> None:
 def test_resize_keeps_the_mean(size: tuple[int, int]) -> None:
     rows = np.linspace(0, 255, 8, dtype=np.uint8)[:, None, None]
     image = np.broadcast_to(rows, (8, 12, 3)).copy()
-    small = resized(image, size)
-    assert small.shape == (*size, 3)
+    small = planes(image, size)
+    assert small.shape == (3, *size)
     assert abs(small.mean() - image.mean()) < 2
 
 
-def test_right_size_is_left_alone() -> None:
-    image = np.zeros((8, 12, 3), np.uint8)
-    assert resized(image, (8, 12)) is image
+def test_right_size_is_only_rearranged() -> None:
+    image = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)  # BGR
+    np.testing.assert_array_equal(planes(image, (8, 12)), image[:, :, ::-1].transpose(2, 0, 1))

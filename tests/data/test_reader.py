@@ -26,7 +26,7 @@ class Counted:
             self.decoded += range(start)
         for index in range(start, self.num_frames):
             self.decoded.append(index)
-            yield np.full((2, 2, 3), index % 256, np.uint8)
+            yield np.full((3, 2, 2), index % 256, np.uint8)
 
 
 @pytest.mark.parametrize("can_seek", [True, False])

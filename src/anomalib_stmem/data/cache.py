@@ -9,7 +9,7 @@ import numpy as np
 
 from .frames import Damaged, Frame, Frames, Size, Video, list_images, open_video
 
-FORMAT = b"1"  # of the entries; raise it when the same file would decode or resize to other pixels
+FORMAT = b"2"  # of the entries; raise it when the same file would decode or resize to other pixels
 
 
 class CachedVideo:
@@ -35,12 +35,12 @@ class CachedVideo:
         yield from self._mapped()[start:]
 
     def read(self, start: int, stop: int) -> Frames:
-        """Return frames ``start .. stop-1`` as ``(n, h, w, 3)`` RGB in [0, 255]; a view of the file."""
+        """Return frames ``start .. stop-1`` as ``(n, 3, h, w)`` RGB in [0, 255]; a view of the file."""
         return self._mapped()[start:stop]
 
     def _mapped(self) -> Frames:
         # Mapped per call: it costs microseconds, and an object without open files may travel to other processes.
-        return np.memmap(self._entry, np.uint8, mode="r", shape=(self.num_frames, *self.size_hw, 3))
+        return np.memmap(self._entry, np.uint8, mode="r", shape=(self.num_frames, 3, *self.size_hw))
 
 
 def open_cached(path: Path, cache_dir: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> CachedVideo:
@@ -87,7 +87,7 @@ def _decode_into(cache_dir: Path, key: str, video: Video) -> Path:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as raw:
             for frame in video.frames():
-                raw.write(frame.tobytes())
+                raw.write(frame.data)
         return unfinished.replace(entry)  # atomic, over the equal entry of another process if there is one
     except OSError as error:
         needed = video.num_frames * height * width * 3 / 2**20

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import torch
 from anomalib.data.datamodules.base.video import AnomalibVideoDataModule
 from anomalib.data.transforms.utils import extract_transforms_by_type
 from anomalib.data.utils import ValSplitMode
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from torchvision.transforms.v2 import Resize
 
 from .cache import open_cached
-from .clips import ClipDataset
+from .clips import ClipBatch, ClipDataset, as_floats
 from .frames import Damaged, Size, Video, open_video
 from .labels import LabelledVideo
 from .order import ClipOrder
@@ -180,8 +181,13 @@ class ClipData(AnomalibVideoDataModule):
     def _clips(self, videos: list[LabelledVideo], split: str) -> ClipDataset:
         return ClipDataset(videos, split, self.clip_length_in_frames, frame_rate=self.frame_rate)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
+        """Turn bytes into floats where they are used."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return as_floats(moved) if isinstance(moved, ClipBatch) else moved
+
     def train_dataloader(self) -> DataLoader:
-        """Training clips, shuffled."""
+        """Training clips, shuffled; batches hold bytes until they are on the device."""
         return self._loader(self.train_data, self.train_batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
@@ -237,4 +243,4 @@ def _begin_worker(_worker: int) -> None:
 
 
 def _of_items(collate: Callable) -> Callable[[Any], Any]:
-    return lambda batch: collate(batch.items)
+    return lambda batch: collate(as_floats(batch).items)

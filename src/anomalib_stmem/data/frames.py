@@ -18,8 +18,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv"})
 CUT_OFF_BELOW = 0.95  # of the frames that the container announces; a few too many are announced commonly
 
-Frame = NDArray[np.uint8]  # (h, w, 3) RGB in [0, 255]
-Frames = NDArray[np.uint8]  # (n, h, w, 3)
+Frame = NDArray[np.uint8]  # (3, h, w) RGB in [0, 255]
+Frames = NDArray[np.uint8]  # (n, 3, h, w)
 Size = tuple[int, int]  # height, width
 Damaged = Literal["refuse", "keep"]
 
@@ -152,9 +152,17 @@ class FrameFolder:
         self.size_hw = size_hw or self.source_hw
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Decode frame ``start`` and those after it, in order."""
+        """Decode frame ``start`` and those after it, in order.
+
+        Raises:
+            ValueError: a file is damaged beyond its header.
+        """
         for file in self._files[start:]:
-            yield resized(read_image(file), self.size_hw)
+            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if image is None:
+                msg = f"{file} cannot be decoded: the file is damaged or cut off. Restore it or remove its video."
+                raise ValueError(msg)
+            yield planes(image, self.size_hw)
 
 
 class VideoFile:
@@ -212,31 +220,22 @@ class VideoFile:
                 if frame.shape[:2] != self.source_hw:
                     msg = f"Frame {index} of {self.path} is {frame.shape[:2]} pixels, the first one {self.source_hw}."
                     raise ValueError(msg)
-                yield resized(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.size_hw)
+                yield planes(frame, self.size_hw)
         finally:
             capture.release()
 
 
-def resized(image: NDArray, size_hw: Size) -> NDArray:
-    """Resize an image: averaging where it shrinks, bilinear where it grows. The one resize of the package."""
-    height, width = image.shape[:2]
-    if (height, width) == size_hw:
-        return image
-    shrinks = height >= size_hw[0] and width >= size_hw[1]
-    return cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+def planes(image: NDArray, size_hw: Size) -> Frame:
+    """Turn a decoded ``(h, w, 3)`` BGR image into a ``(3, h, w)`` RGB frame of the size wanted.
 
-
-def read_image(path: Path) -> Frame:
-    """Read an image as ``(h, w, 3)`` RGB in [0, 255].
-
-    Raises:
-        ValueError: the file is not a readable image.
+    The one resize of the package: averaging where the image shrinks, bilinear where it grows.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        msg = f"{path} cannot be decoded as an image: the file is damaged or cut off. Restore it or remove its video."
-        raise ValueError(msg)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]  # uint8 by IMREAD_COLOR
+    if image.shape[:2] != size_hw:
+        shrinks = image.shape[0] >= size_hw[0] and image.shape[1] >= size_hw[1]
+        image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    frame = np.empty((3, *size_hw), np.uint8)
+    cv2.split(image, [frame[2], frame[1], frame[0]])
+    return frame
 
 
 def _image_size(path: Path) -> Size:

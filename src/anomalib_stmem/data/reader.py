@@ -36,7 +36,7 @@ class Reader:
         self._decoders: OrderedDict[Path, _Decoder] = OrderedDict()
 
     def read(self, video: Video, start: int, stop: int) -> Frames:
-        """Return frames ``start .. stop-1`` as ``(n, h, w, 3)`` RGB in [0, 255]."""
+        """Return frames ``start .. stop-1`` as ``(n, 3, h, w)`` RGB in [0, 255]."""
         if isinstance(video, CachedVideo):
             return video.read(start, stop)
         return np.stack([self._frame(video, index) for index in range(start, stop)])

@@ -65,12 +65,12 @@ class _FrameMetric(Metric):
         keys = torch.tensor([video_key(name) for name in videos], dtype=torch.float64, device=scores.device)
         columns = (keys, frames, scores, labels, *more)
         assert isinstance(self.rows, list)  # noqa: S101  # torchmetrics makes it a tensor only once it is computed
-        self.rows.append(torch.stack([column.to(keys) for column in columns], dim=1))
+        self.rows.append(torch.stack([column.to(keys).flatten() for column in columns], dim=1))  # some have (b, 1)
 
     def compute(self) -> Tensor:
         """Return the value in [0, 1]; ``nan`` where it is not defined."""
-        rows = np.unique(dim_zero_cat(self.rows).cpu().numpy(), axis=0)  # sorted by video, then frame
-        rows = rows[np.unique(rows[:, :2], axis=0, return_index=True)[1]]
+        rows = dim_zero_cat(self.rows).cpu().numpy()
+        rows = rows[np.unique(rows[:, :2], axis=0, return_index=True)[1]]  # sorted by video, then frame
         videos = np.unique(rows[:, 0], return_inverse=True)[1]
 
         def prepare(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,154 @@
+"""The jobs of the benchmark: fit and test one model after the other, on the same videos."""
+
+import json
+import logging
+import time
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+from anomalib.data import get_datamodule
+from anomalib.engine import Engine
+from anomalib.models import get_model
+from anomalib.pipelines.benchmark.generator import BenchmarkJobGenerator
+from anomalib.pipelines.benchmark.job import BenchmarkJob
+from anomalib.pipelines.components.utils import get_iterator_from_grid_dict
+from anomalib.pipelines.types import PREV_STAGE_RESULT
+from anomalib.post_processing import PostProcessor
+from lightning import seed_everything
+from rich.console import Console
+
+from ..evaluation.evaluator import video_evaluator
+from ..post_processor import SquashingPostProcessor
+from . import weights  # noqa: F401  # registers the backbone
+from .judged_frames import as_frames
+
+if TYPE_CHECKING:
+    from ..data.datamodule import ClipData
+
+logger = logging.getLogger(__name__)
+
+PERCENT = ("AUROC", "F1Score", "AveragePrecision", "EqualErrorRate", "AUPRO", "RBDC", "TBDC")
+FIRST_COLUMNS = ("model", "image_AUROC", "per_video_VideoAUROC", "macro_VideoAUROC")
+LAST_COLUMNS = ("frames_judged", "label_set", "seed", "skipped")
+
+
+class VideoJobGenerator(BenchmarkJobGenerator):
+    """Makes a job per combination; the model is built by the job, so that its failure is the job's own."""
+
+    @property
+    def job_class(self) -> type:
+        """The job that this makes."""
+        return VideoBenchmarkJob
+
+    def generate_jobs(
+        self, args: dict, previous_stage_result: PREV_STAGE_RESULT
+    ) -> Generator["VideoBenchmarkJob", None, None]:
+        """Go through the grid."""
+        del previous_stage_result
+        folder = Path("runs") / BenchmarkJob.name / datetime.now().astimezone().strftime("%Y-%m-%d-%H_%M_%S")
+        for number, config in enumerate(get_iterator_from_grid_dict(args)):
+            yield VideoBenchmarkJob(self.accelerator, config, folder, number)
+
+
+class VideoBenchmarkJob(BenchmarkJob):
+    """Fits and tests one model on one set of videos.
+
+    Args:
+        accelerator: ``cpu`` or ``cuda``.
+        config: ``model``, ``data`` and ``seed`` of this job.
+        folder: of the whole benchmark; gets a folder per job, and the results so far after each.
+        number: of the job.
+    """
+
+    def __init__(self, accelerator: str, config: dict[str, Any], folder: Path, number: int) -> None:
+        # Not anomalib's own, which wants the model built.
+        self.accelerator, self.config, self.folder, self.number = accelerator, config, folder, number
+
+    def run(self, task_id: int | None = None) -> dict[str, Any]:
+        """Run the job.
+
+        Returns:
+            The row of the table: what ran, all metrics, seconds of fitting and testing; or ``skipped`` and why.
+        """
+        model = dict(self.config["model"])
+        row: dict[str, Any] = {"model": model["class_path"].rsplit(".", 1)[-1], "seed": self.config["seed"]}
+        try:
+            row |= self._measure(model, "auto" if task_id is None else [task_id])
+        except Exception as error:  # one model's failure, often a download, must not end the others
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            row["skipped"] = reason
+            logger.debug("%s failed.", row["model"], exc_info=True)
+            Console(stderr=True).print(f"{row['model']} skipped: {reason}", markup=False, soft_wrap=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "jobs.jsonl").open("a") as file:
+            file.write(json.dumps(row | {"config": self.config}, default=str) + "\n")
+        return row | {"folder": str(self.folder)}
+
+    def _measure(self, entry: dict[str, Any], devices: str | list[int]) -> dict[str, Any]:
+        trainer = entry.pop("trainer", {})
+        seed_everything(self.config["seed"], verbose=False)
+        model = get_model(entry)
+        model.evaluator, model.visualizer = video_evaluator(), None
+        if type(model.post_processor) is PostProcessor:
+            # The stock one clamps at the greatest normal score, beyond which all anomalies would be equal.
+            model.post_processor = SquashingPostProcessor()
+        data = cast("ClipData", get_datamodule(self.config["data"]))
+        if ".image." in type(model).__module__:
+            data = as_frames(data)
+        root = self.folder / f"{self.number:02d}_{type(model).__name__}"
+        engine = Engine(
+            accelerator=self.accelerator,
+            devices=devices,
+            default_root_dir=root,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **trainer,
+        )
+        begin = time.perf_counter()
+        engine.fit(model, datamodule=data)
+        fitted = time.perf_counter()
+        (metrics,) = engine.test(model, datamodule=data)
+        seconds = {"fit_seconds": round(fitted - begin, 1), "test_seconds": round(time.perf_counter() - fitted, 1)}
+        frames = {"frames_judged": len(data.test_data), "label_set": data.label_set}
+        return {name: float(value) for name, value in metrics.items()} | seconds | frames
+
+    @staticmethod
+    def collect(results: list[dict[str, Any]]) -> pd.DataFrame:
+        """Join the rows; what a model does not measure is missing and not an error."""
+        table = pd.DataFrame(results).drop(columns="folder")
+        first, last = ([name for name in names if name in table] for names in (FIRST_COLUMNS, LAST_COLUMNS))
+        table = table[[*first, *(name for name in table if name not in {*first, *last}), *last]]
+        table.attrs["folder"] = results[0]["folder"]
+        return table
+
+    @staticmethod
+    def save(result: pd.DataFrame) -> None:
+        """Write ``results.csv`` and ``results.md`` beside the jobs and print the table."""
+        folder = Path(result.attrs["folder"])
+        result.to_csv(folder / "results.csv", index=False)
+        page = markdown(result)
+        (folder / "results.md").write_text(page)
+        Console().print(page, markup=False, soft_wrap=True)
+        Console().print(f"Files: {folder}", markup=False, soft_wrap=True)
+
+
+def markdown(result: pd.DataFrame) -> str:
+    """Write the table in percent where that is meant, models down, metrics across."""
+    lines = [f"| {' | '.join(result.columns)} |", f"| {' | '.join('---' for _ in result.columns)} |"]
+    for row in result.to_dict("records"):
+        cells = [_cell(str(name), value) for name, value in row.items()]
+        lines += [f"| {' | '.join(cells)} |"]
+    return "\n".join([*lines, ""])
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, float):
+        if pd.isna(value):
+            return ""
+        if name == "frames_judged":
+            return f"{value:.0f}"
+        return f"{100 * value:.1f}" if name.endswith(PERCENT) else f"{value:.1f}"
+    return str(value).replace("|", "/")
