@@ -8,6 +8,7 @@ import torch
 from anomalib.data import ImageBatch, ImageItem
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torchvision.transforms.v2.functional import to_dtype
 
 from ..data.clips import ClipBatch
 from ..data.datamodule import ClipData
@@ -53,7 +54,7 @@ def judged_frames(clips: ClipBatch) -> FrameBatch:
     numbers: Sequence[int] = clips.frames.tolist() if isinstance(clips.frames, Tensor) else []
     names = list(clips.video_name or [])
     return FrameBatch(
-        image=torch.as_tensor(clips.image[:, -1]),
+        image=to_dtype(clips.image[:, -1], torch.float32, scale=True),
         gt_label=clips.gt_label,
         gt_mask=clips.gt_mask,
         image_path=[f"{name}/{number:06d}" for name, number in zip(names, numbers, strict=True)],

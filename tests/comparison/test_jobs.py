@@ -1,0 +1,90 @@
+"""``anomalib benchmark`` as a user types it, on a small scene."""
+
+import json
+import socket
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from anomalib.cli.cli import AnomalibCLI
+from anomalib.pipelines import Benchmark
+
+from anomalib_stmem.comparison.jobs import VideoBenchmarkJob, markdown
+
+MODELS = [
+    {"class_path": "FrameDifference", "init_args": {"image_size": [16, 16]}},
+    {
+        "class_path": "STMem",
+        "init_args": {"image_size": [16, 16], "width": 2, "memory_items": 3},
+        "trainer": {"max_epochs": 1},
+    },
+    {
+        "class_path": "Padim",
+        "init_args": {"backbone": "resnet18", "layers": ["layer1"], "pre_trained": False, "n_features": 10},
+    },
+    {"class_path": "Fuvas"},  # wants weights from the internet
+    {"class_path": "NoSuchModel"},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("benchmark")
+    data = {"class_path": "VideoFolder", "init_args": {"root": str(scene), "num_workers": 0, "eval_batch_size": 8}}
+    config = {"accelerator": "cpu", "benchmark": {"seed": 0, "model": {"grid": MODELS}, "data": data}}
+    (root / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def offline(*_: object, **__: object) -> None:
+        message = "no network in tests"
+        raise OSError(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(socket, "getaddrinfo", offline)
+        AnomalibCLI(["benchmark", "--config", "config.yaml"])
+    (results,) = (root / "runs" / "benchmark").iterdir()
+    return results
+
+
+def test_every_model_has_its_row_and_failures_cost_only_their_own(folder: Path) -> None:
+    table = pd.read_csv(folder / "results.csv").set_index("model")
+    assert list(table.index) == [model["class_path"] for model in MODELS]
+    measured = table.loc[["FrameDifference", "STMem", "Padim"]]
+    assert measured.skipped.isna().all()
+    assert measured.image_AUROC.between(0, 1).all()
+    assert measured.pixel_AUPRO.between(0, 1).all()
+    assert table.loc["Fuvas"].isna().image_AUROC
+    assert isinstance(table.loc["Fuvas"].skipped, str)
+    assert "NoSuchModel" in table.loc["NoSuchModel"].skipped or "Error" in table.loc["NoSuchModel"].skipped
+
+
+def test_all_are_judged_on_the_same_frames(folder: Path) -> None:
+    table = pd.read_csv(folder / "results.csv").dropna(subset="image_AUROC")
+    assert set(table.frames_judged) == {2 * 19}
+    assert set(table.label_set) == {"frame labels of frame_labels.npy"}
+
+
+def test_rows_are_kept_as_they_come(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "jobs.jsonl").read_text().splitlines()]
+    assert [row["model"] for row in rows] == [model["class_path"] for model in MODELS]
+    assert rows[1]["config"]["model"]["init_args"]["width"] == 2
+    assert list(folder.glob("01_STMem/**/model.ckpt"))
+
+
+def test_table_shows_percent_where_it_is_meant(folder: Path) -> None:
+    page = (folder / "results.md").read_text()
+    assert page.startswith("| model | image_AUROC | per_video_VideoAUROC | macro_VideoAUROC |")
+    row = {"model": "M", "image_AUROC": 0.5, "fit_seconds": 12.34, "frames_judged": 38.0, "skipped": "a | b"}
+    table = VideoBenchmarkJob.collect([row | {"folder": "x"}])
+    assert markdown(table).splitlines()[-1] == "| M | 50.0 | 12.3 | 38 | a / b |"
+
+
+def test_other_data_is_left_to_anomalib(monkeypatch: pytest.MonkeyPatch) -> None:
+    from anomalib_stmem import VideoBenchmark
+
+    asked = []
+    monkeypatch.setattr(Benchmark, "_setup_runners", staticmethod(lambda args: asked.append(args) or []))
+    args = {"accelerator": "cpu", "benchmark": {"data": {"class_path": "MVTecAD"}}}
+    assert VideoBenchmark._setup_runners(args) == []
+    assert asked == [args]
