@@ -1,18 +1,45 @@
 """Every file in ``configs/`` parses through the real command, and the demo's says what the demo does."""
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 
+import anomalib.data
+import anomalib.models
 import pytest
 import yaml
 from anomalib.cli.cli import AnomalibCLI
+from lightning.pytorch import Trainer
 
 from anomalib_stmem import STMem, WalkwayDemo, demo_run
+from anomalib_stmem.data.datamodule import ClipData
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
+def named(paths: Iterable[Path]) -> list:
+    return [pytest.param(path, id=str(path.relative_to(CONFIGS))) for path in sorted(paths)]
+
+
+@pytest.mark.parametrize("path", named(CONFIGS.glob("data/*.yaml")))
+def test_data_config_builds_its_data(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli = AnomalibCLI(["fit", "--model", "STMem", "--data", str(path), "--trainer.accelerator", "cpu"], run=False)
+    assert isinstance(cli.datamodule, ClipData)
+    assert str(cli.datamodule.root) in path.read_text()
+
+
+@pytest.mark.parametrize("path", named(CONFIGS.glob("benchmark/*.yaml")))
+def test_benchmark_config_names_what_exists(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())["benchmark"]
+    assert issubclass(getattr(anomalib.data, config["data"]["class_path"]), ClipData)
+    for entry in config["model"]["grid"]:
+        owner = getattr(anomalib.models, entry["class_path"])
+        assert set(entry.get("init_args", {})) <= set(inspect.signature(owner.__init__).parameters)
+        assert set(entry.get("trainer", {})) <= set(inspect.signature(Trainer.__init__).parameters)
+
+
+@pytest.mark.parametrize("path", named({*CONFIGS.glob("*.yaml"), *CONFIGS.glob("paper/*.yaml")}))
 def test_config_builds_its_model_and_data(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     small = ["--model.width", "2", "--trainer.accelerator", "cpu"]

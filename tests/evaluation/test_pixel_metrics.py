@@ -35,7 +35,7 @@ def value(metric, *batches: Pixels) -> float:  # noqa: ANN001
 
 def test_auroc_is_that_of_all_pixels(pixels: Pixels) -> None:
     flat = pixels.anomaly_map.flatten().tolist(), pixels.gt_mask.flatten().tolist()
-    assert value(PixelAUROC(thresholds=1000), pixels) == pytest.approx(reference.auroc(*flat), abs=2e-3)
+    assert value(PixelAUROC(), pixels) == pytest.approx(reference.auroc(*flat), abs=2e-3)
 
 
 @pytest.mark.parametrize("limit", [0.3, 0.05, 1.0])
@@ -62,7 +62,7 @@ def test_frames_without_known_mask_do_not_count(pixels: Pixels) -> None:
         torch.cat([pixels.gt_mask, torch.zeros(2, 12, 14, dtype=torch.bool)]),
         torch.cat([pixels.mask_known, torch.zeros(2, dtype=torch.bool)]),
     )
-    for make in (lambda: PixelAUROC(thresholds=100), AUPRO):
+    for make in (PixelAUROC, AUPRO):
         assert value(make(), filled) == value(make(), pixels)
 
 
@@ -81,3 +81,10 @@ def test_state_does_not_grow_with_the_frames(pixels: Pixels) -> None:
 def test_no_region_has_no_value(pixels: Pixels) -> None:
     nothing = Pixels(pixels.anomaly_map, torch.zeros_like(pixels.gt_mask), pixels.mask_known)
     assert np.isnan(value(AUPRO(), nothing))
+    assert np.isnan(value(PixelAUROC(), nothing))
+
+
+def test_few_levels_tie_by_half() -> None:
+    maps = torch.tensor([[[[0.2, 0.7, 0.72]]]])
+    pixels = Pixels(maps, torch.tensor([[[False, False, True]]]), torch.ones(1, dtype=torch.bool))
+    assert value(PixelAUROC(num_levels=10), pixels) == pytest.approx(0.75)

