@@ -86,5 +86,5 @@ benchmark:
 """
     )
     AnomalibCLI(["benchmark", "--config", "benchmark.yaml"])
-    (table,) = (tmp_path / "runs").rglob("*.csv")
+    (table,) = (tmp_path / "runs").rglob("results.csv")
     assert "image_AUROC" in table.read_text()
