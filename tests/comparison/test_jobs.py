@@ -10,7 +10,7 @@ import yaml
 from anomalib.cli.cli import AnomalibCLI
 from anomalib.pipelines import Benchmark
 
-from anomalib_stmem.comparison.jobs import VideoBenchmarkJob, markdown
+from anomalib_stmem.comparison.jobs import VideoBenchmarkJob, compare_models, markdown
 
 MODELS = [
     {"class_path": "FrameDifference", "init_args": {"image_size": [16, 16]}},
@@ -62,6 +62,7 @@ def test_every_model_has_its_row_and_failures_cost_only_their_own(folder: Path) 
 def test_all_are_judged_on_the_same_frames(folder: Path) -> None:
     table = pd.read_csv(folder / "results.csv").dropna(subset="image_AUROC")
     assert set(table.frames_judged) == {2 * 19}
+    assert set(table.frames_left_out) == {2 * 5}
     assert set(table.label_set) == {"frame labels of frame_labels.npy"}
 
 
@@ -78,6 +79,23 @@ def test_table_shows_percent_where_it_is_meant(folder: Path) -> None:
     row = {"model": "M", "image_AUROC": 0.5, "fit_seconds": 12.34, "frames_judged": 38.0, "skipped": "a | b"}
     table = VideoBenchmarkJob.collect([row | {"folder": "x"}])
     assert markdown(table).splitlines()[-1] == "| M | 50.0 | 12.3 | 38 | a / b |"
+
+
+def test_scores_stand_under_every_normalisation_beside_the_controls(folder: Path) -> None:
+    table = compare_models(folder, "none")
+    assert [name for name in table.index if not name.startswith("control")] == [
+        "00_FrameDifference",
+        "01_STMem",
+        "02_Padim",
+    ]
+    for how in ("none", "per_video"):
+        assert table.loc["00_FrameDifference", how] == pytest.approx(
+            table.loc["control: frame difference", how], abs=0.01
+        )
+    assert table.loc["control: constant", "calibrated"] == 50
+    measured = pd.read_csv(folder / "results.csv").set_index("model")
+    assert table.loc["02_Padim", "calibrated"] == pytest.approx(100 * measured.loc["Padim", "image_AUROC"], abs=0.01)
+    assert "## Frame AUROC in %, smoothing: causal" in (folder / "results.md").read_text()
 
 
 def test_other_data_is_left_to_anomalib(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,15 @@ from anomalib.post_processing import PostProcessor
 from lightning import seed_everything
 from rich.console import Console
 
+from ..evaluation.controls import CONTROLS
 from ..evaluation.evaluator import video_evaluator
+from ..evaluation.normalisation import SMOOTHINGS, Smoothing
+from ..evaluation.report import markdown_tables
+from ..evaluation.tables import Scores, compare_scores, single
 from ..post_processor import SquashingPostProcessor
 from . import weights  # noqa: F401  # registers the backbone
 from .judged_frames import as_frames
+from .score_record import ScoreRecord
 
 if TYPE_CHECKING:
     from ..data.datamodule import ClipData
@@ -32,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 PERCENT = ("AUROC", "F1Score", "AveragePrecision", "EqualErrorRate", "AUPRO", "RBDC", "TBDC")
 FIRST_COLUMNS = ("model", "image_AUROC", "per_video_VideoAUROC", "macro_VideoAUROC")
-LAST_COLUMNS = ("frames_judged", "label_set", "seed", "skipped")
+LAST_COLUMNS = ("frames_judged", "frames_left_out", "label_set", "seed", "skipped")
 
 
 class VideoJobGenerator(BenchmarkJobGenerator):
@@ -99,12 +104,14 @@ class VideoBenchmarkJob(BenchmarkJob):
         if ".image." in type(model).__module__:
             data = as_frames(data)
         root = self.folder / f"{self.number:02d}_{type(model).__name__}"
+        root.mkdir(parents=True, exist_ok=True)
         engine = Engine(
             accelerator=self.accelerator,
             devices=devices,
             default_root_dir=root,
             enable_progress_bar=False,
             enable_model_summary=False,
+            callbacks=[ScoreRecord(root / "scores.csv")],
             **trainer,
         )
         begin = time.perf_counter()
@@ -112,7 +119,9 @@ class VideoBenchmarkJob(BenchmarkJob):
         fitted = time.perf_counter()
         (metrics,) = engine.test(model, datamodule=data)
         seconds = {"fit_seconds": round(fitted - begin, 1), "test_seconds": round(time.perf_counter() - fitted, 1)}
-        frames = {"frames_judged": len(data.test_data), "label_set": data.label_set}
+        judged = len(data.test_data)
+        left_out = sum(video.last - video.first for video in data.test_data.videos) - judged
+        frames = {"frames_judged": judged, "frames_left_out": left_out, "label_set": data.label_set}
         return {name: float(value) for name, value in metrics.items()} | seconds | frames
 
     @staticmethod
@@ -129,10 +138,21 @@ class VideoBenchmarkJob(BenchmarkJob):
         """Write ``results.csv`` and ``results.md`` beside the jobs and print the table."""
         folder = Path(result.attrs["folder"])
         result.to_csv(folder / "results.csv", index=False)
-        page = markdown(result)
+        page = markdown(result) + "\n" + markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
         (folder / "results.md").write_text(page)
         Console().print(page, markup=False, soft_wrap=True)
         Console().print(f"Files: {folder}", markup=False, soft_wrap=True)
+
+
+def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
+    """Compare the scores that the jobs left: every normalisation, with intervals, beside the controls."""
+    recorded = {path.parent.name: pd.read_csv(path) for path in sorted(folder.glob("*/scores.csv"))}
+    scores: dict[str, Scores] = {}
+    for name, frames in recorded.items():
+        scores[name] = single(frames.score, frames)
+        scores |= {f"control: {control}": single(frames[control], frames) for control in CONTROLS if control in frames}
+    any_of_them = next(iter(recorded.values()), pd.DataFrame())
+    return compare_scores(scores, any_of_them, smoothing) if scores else pd.DataFrame()
 
 
 def markdown(result: pd.DataFrame) -> str:
@@ -148,7 +168,7 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401
     if isinstance(value, float):
         if pd.isna(value):
             return ""
-        if name == "frames_judged":
+        if name.startswith("frames_"):
             return f"{value:.0f}"
         return f"{100 * value:.1f}" if name.endswith(PERCENT) else f"{value:.1f}"
     return str(value).replace("|", "/")

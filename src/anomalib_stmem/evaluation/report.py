@@ -114,19 +114,24 @@ class RunReport(Callback):
         Console().print(f"Scores and curves of {frames.video.nunique()} videos are in {folder}")
 
     def _gather(self) -> pd.DataFrame:
-        """Join the rows of all batches and devices; a frame that a distributed sampler repeated counts once."""
-        rows, self._rows = pd.concat(self._rows, ignore_index=True), []
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            parts: list[Any] = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(parts, rows)
-            rows = pd.concat(parts, ignore_index=True)
-        rows = rows.drop_duplicates(["video", "frame"])
-        order = {video: place for place, video in enumerate(sorted(rows.video.unique(), key=_natural))}
-        return (
-            rows.assign(place=rows.video.map(order))
-            .sort_values(["place", "frame"], ignore_index=True)
-            .drop(columns="place")
-        )
+        frames, self._rows = gather(self._rows), []
+        return frames
+
+
+def gather(batches: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of all batches and devices, sorted; a frame that a distributed sampler repeated counts once."""
+    rows = pd.concat(batches, ignore_index=True)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, rows)
+        rows = pd.concat(parts, ignore_index=True)
+    rows = rows.drop_duplicates(["video", "frame"])
+    order = {video: place for place, video in enumerate(sorted(rows.video.unique(), key=_natural))}
+    return (
+        rows.assign(place=rows.video.map(order))
+        .sort_values(["place", "frame"], ignore_index=True)
+        .drop(columns="place")
+    )
 
 
 def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
@@ -196,12 +201,18 @@ def markdown(about: dict[str, Any], metrics: dict[str, float], tables: dict[Any,
     ]
     lines += [f"- packages: {', '.join(f'{name} {number}' for name, number in about['packages'].items())}", ""]
     lines += ["| metric | value |", "| --- | --- |", *(f"| {name} | {value:.4f} |" for name, value in metrics.items())]
+    return "\n".join([*lines, "", markdown_tables(tables)])
+
+
+def markdown_tables(tables: dict[Any, pd.DataFrame]) -> str:
+    """Write the comparison under each smoothing."""
+    headings = [*HEADINGS.values(), "macro", "padded macro", "above frame difference, calibrated"]
+    lines: list[str] = []
     for smoothing, table in tables.items():
-        headings = [*HEADINGS.values(), "macro", "padded macro", "above frame difference, calibrated"]
-        lines += ["", f"## Frame AUROC in %, smoothing: {smoothing}", ""]
+        lines += [f"## Frame AUROC in %, smoothing: {smoothing}", ""]
         lines += [f"| score | {' | '.join(headings)} |", f"| {' | '.join(['---'] * (1 + len(headings)))} |"]
-        lines += [f"| {name} | {' | '.join(cells(row))} |" for name, row in table.iterrows()]
-    return "\n".join([*lines, "", f"Brackets: 95 % bootstrap interval over videos. {ORACLE}", ""])
+        lines += [*(f"| {name} | {' | '.join(cells(row))} |" for name, row in table.iterrows()), ""]
+    return "\n".join([*lines, f"Brackets: 95 % bootstrap interval over videos. {ORACLE}", ""])
 
 
 def cells(row: pd.Series) -> list[str]:

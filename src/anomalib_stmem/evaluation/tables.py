@@ -18,34 +18,48 @@ Scores = Callable[[Normalisation], Array]  # (n,) under a normalisation
 
 
 def compare(frames: pd.DataFrame, head: ScoreHead, smoothing: Smoothing = "none") -> pd.DataFrame:
-    """Frame AUROC in percent, one row per score.
+    """Compare the score, each error alone and the controls, as :func:`compare_scores` does.
 
     Args:
         frames: rows of ``scores.csv``, sorted by video and frame.
         head: fuses the measurements; its bounds are the calibrated ones.
         smoothing: applied after normalising, to every row alike.
+    """
+    return compare_scores(candidates(frames, head), frames, smoothing)
+
+
+def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing: Smoothing = "none") -> pd.DataFrame:
+    """Frame AUROC in percent, one row per score.
+
+    Args:
+        scores_of: every score by name, given a normalisation.
+        frames: ``video`` and ``label`` of the ``(n,)`` frames, sorted by video and frame.
+        smoothing: applied after normalising, to every row alike.
 
     Returns:
         For each normalisation (columns ``none``, ``calibrated``, ``running``, ``per_video``) the AUROC of all frames
         pooled, with a 95 % bootstrap interval over videos (``_low``, ``_high``) and how far the row lies above frame
-        differencing, paired over videos (``_gain_low``, ``_gain_high``); ``macro`` and ``padded`` averages over videos,
-        of scores on one scale.
+        differencing, paired over videos (``_gain_low``, ``_gain_high``; ``nan`` where it is not among the rows);
+        ``macro`` and ``padded`` averages over videos, of scores on one scale.
     """
     videos = frames.video.factorize()[0]
     labels = frames.label.to_numpy() > 0
     draws = protocol.resamples(int(videos.max()) + 1)
-    table: dict[str, dict[str, float]] = {name: {} for name in candidates(frames, head)}
+    table: dict[str, dict[str, float]] = {name: {} for name in scores_of}
     for how in NORMALISATIONS:
         compared = {
             name: by_video(scores(how), videos, lambda own: smooth(own, smoothing))
-            for name, scores in candidates(frames, head).items()
+            for name, scores in scores_of.items()
         }
         wins = {name: protocol.win_table(scores, labels, videos) for name, scores in compared.items()}
         for name, own in wins.items():
             interval = protocol.micro_interval(own, draws)
-            gain = protocol.micro_interval(own, draws, against=wins[REFERENCE])
             figures = {"": own.micro(), "_low": interval.low, "_high": interval.high}
-            figures |= {"_gain_low": gain.low, "_gain_high": gain.high}
+            if REFERENCE in wins:
+                gain = protocol.micro_interval(own, draws, against=wins[REFERENCE])
+                figures |= {"_gain_low": gain.low, "_gain_high": gain.high}
+            else:
+                figures |= {"_gain_low": float("nan"), "_gain_high": float("nan")}
             table[name] |= {f"{how}{suffix}": 100 * value for suffix, value in figures.items()}
         if how == "none":
             for name, scores in compared.items():
@@ -56,15 +70,16 @@ def compare(frames: pd.DataFrame, head: ScoreHead, smoothing: Smoothing = "none"
 
 def candidates(frames: pd.DataFrame, head: ScoreHead) -> dict[str, Scores]:
     """Everything that could be the score of a frame."""
-    videos = frames.video.factorize()[0]
-
-    def single(values: Array) -> Scores:
-        return lambda how: by_video(values, videos, lambda own: normalise(own, how))
-
     result: dict[str, Scores] = {"STMem": lambda how: fused(frames, head, how)}
     for error in ("sum", "spatial", "temporal"):
-        result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"].to_numpy(float))
-    return result | {f"control: {name}": single(frames[name].to_numpy(float)) for name in CONTROLS}
+        result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"], frames)
+    return result | {f"control: {name}": single(frames[name], frames) for name in CONTROLS}
+
+
+def single(values: pd.Series, frames: pd.DataFrame) -> Scores:
+    """Take one measurement for the score; ``calibrated`` changes nothing in how it ranks frames."""
+    videos, raw = frames.video.factorize()[0], values.to_numpy(float)
+    return lambda how: by_video(raw, videos, lambda own: normalise(own, how))
 
 
 def fused(frames: pd.DataFrame, head: ScoreHead, how: Normalisation) -> Array:
