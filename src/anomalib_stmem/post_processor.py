@@ -204,4 +204,4 @@ def _spread(threshold: Tensor, usual: Tensor) -> Tensor:
 def unsquash(value: Tensor) -> Tensor:
     """Invert ``0.5 + 0.5 z / (1 + |z|)``: from ``pred_score`` back to a straight scale, on which the threshold is 0."""
     signed = 2 * value - 1
-    return signed / (1 - signed.abs()).clamp_min(1e-6)
+    return signed / (1 - signed.abs()).clamp_min(torch.finfo(value.dtype).eps)
