@@ -157,7 +157,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             squashed = self._normalize(scores, usual, usual, threshold)
             best = F1AdaptiveThreshold(fields=["pred_score", "gt_label"])
             best.update(cast("Batch", SimpleNamespace(pred_score=squashed, gt_label=abnormal.int())))
-            threshold = threshold + unsquash(best.compute()) * _spread(threshold, usual)
+            threshold = threshold + _unsquash(best.compute()) * _spread(threshold, usual)
         self.image_min.copy_(_usual(scores[normal], threshold))
         self.image_max.copy_(scores[normal].max())
         self._image_threshold.copy_(threshold)
@@ -201,7 +201,7 @@ def _spread(threshold: Tensor, usual: Tensor) -> Tensor:
     return (threshold - usual).clamp_min(1e-8)
 
 
-def unsquash(value: Tensor) -> Tensor:
-    """Invert ``0.5 + 0.5 z / (1 + |z|)``: from ``pred_score`` back to a straight scale, on which the threshold is 0."""
+def _unsquash(value: Tensor) -> Tensor:
+    """Invert ``0.5 + 0.5 z / (1 + |z|)``."""
     signed = 2 * value - 1
     return signed / (1 - signed.abs()).clamp_min(torch.finfo(value.dtype).eps)

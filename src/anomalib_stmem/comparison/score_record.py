@@ -8,12 +8,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..evaluation.controls import control_scores
 from ..evaluation.report import gather
-from ..post_processor import SquashingPostProcessor, unsquash
 from .frame_difference import FrameDifference
 
 
 class ScoreRecord(Callback):
-    """Write ``scores.csv``: video, frame, label and score; the control as a model adds the other controls.
+    """Write ``scores.csv``: video, frame, label and raw score; the control as a model adds the other controls.
 
     Args:
         path: of the file.
@@ -34,10 +33,9 @@ class ScoreRecord(Callback):
     ) -> None:
         """Record a batch."""
         del trainer, args, kwargs
-        score = outputs.pred_score.flatten()
-        if isinstance(pl_module.post_processor, SquashingPostProcessor):
-            score = unsquash(score.double())  # min-max over a video must see the straight scale
-        columns = {"frame": outputs.frames, "label": outputs.gt_label.int(), "score": score}
+        # A trainer's callbacks come before the model's own, so this is the raw score, which no post-processor has bent:
+        # min-max over a video must see the straight scale.
+        columns = {"frame": outputs.frames, "label": outputs.gt_label.int(), "score": outputs.pred_score.flatten()}
         if isinstance(pl_module, FrameDifference):
             columns |= control_scores(2 * outputs.image - 1, outputs.frames.to(outputs.image.device))
         values = {name: column.cpu().numpy() for name, column in columns.items()}
