@@ -35,8 +35,19 @@ def test_shuffling_mixes_videos_and_stays_within_a_stretch() -> None:
 
 
 def test_each_epoch_is_another_and_a_seed_repeats_it() -> None:
-    order = ClipOrder([50, 50], 1, 4, 2, shuffle=True)
-    torch.manual_seed(3)
-    first, second = list(order), list(order)
-    torch.manual_seed(3)
-    assert list(order) == first != second
+    def passes() -> tuple[list[int], list[int]]:
+        torch.manual_seed(3)
+        order = ClipOrder([50, 50], 1, 4, 2, shuffle=True)
+        torch.rand(1)  # what else is drawn does not matter
+        return list(order), list(order)
+
+    first, second = passes()
+    assert passes() == (first, second)
+    assert first != second
+
+
+def test_a_resumed_training_goes_on_with_its_epoch() -> None:
+    order, resumed = ClipOrder([50, 50], 1, 4, 2, shuffle=True), ClipOrder([50, 50], 1, 4, 2, shuffle=True)
+    _, second = list(order), list(order)
+    resumed.set_epoch(1)
+    assert list(resumed) == second

@@ -17,7 +17,8 @@ class ClipOrder(Sampler[int]):
     share, its first part twice).
 
     To train, videos come in random order, and clips are shuffled within stretches of :data:`SHUFFLED_FRAMES` frames,
-    which may span several videos. Each pass draws anew from torch's global generator, so a seed repeats it.
+    which may span several videos. The order follows from torch's seed and the epoch, so a seed repeats it and all
+    devices draw the same.
 
     Args:
         clips_of_video: number of clips of each video; clips are numbered video by video.
@@ -33,6 +34,11 @@ class ClipOrder(Sampler[int]):
         self._clips_of_video = torch.tensor(clips_of_video)
         self._stretch = max(batch_size, SHUFFLED_FRAMES // clip_step)
         self._batch_size, self._lanes, self._shuffle = batch_size, max(1, num_workers), shuffle
+        self._seed, self._epoch = torch.initial_seed(), 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go on from an epoch; Lightning calls it."""
+        self._epoch = epoch
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -48,8 +54,11 @@ class ClipOrder(Sampler[int]):
         clips = torch.arange(len(self)).split(self._clips_of_video.tolist())
         if not self._shuffle:
             return torch.cat(clips)
-        stretches = torch.cat([clips[video] for video in torch.randperm(len(clips))]).split(self._stretch)
-        return torch.cat([stretch[torch.randperm(len(stretch))] for stretch in stretches])
+        draw = torch.Generator().manual_seed((self._seed + self._epoch) % 2**63)
+        self._epoch += 1
+        order = torch.randperm(len(clips), generator=draw)
+        stretches = torch.cat([clips[video] for video in order]).split(self._stretch)
+        return torch.cat([stretch[torch.randperm(len(stretch), generator=draw)] for stretch in stretches])
 
 
 def _take_turns(count: int, lanes: int) -> list[int]:
