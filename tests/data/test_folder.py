@@ -40,14 +40,23 @@ def own(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_own_videos_of_any_nesting_with_intervals(own: Path) -> None:
+@pytest.mark.parametrize("test_dir", [None, "test"])
+def test_own_videos_of_any_nesting_with_intervals(own: Path, test_dir: str | None) -> None:
     (own / "labels.csv").write_text("video,start,end\nyard/friday 9,6,7\ngate/friday,0,1\n")
-    data = VideoFolder(own, **TINY_DATA)
+    data = VideoFolder(own, test_dir=test_dir, **TINY_DATA)
     data.setup("fit")
     assert [video.name for video in data.train_data.videos] == ["gate/monday"]
     assert [video.name for video in data.val_data.videos] == ["yard/monday"]
     assert labels(data) == {"gate/friday": [0, 1], "yard/friday 9": [6, 7], "yard/friday 10": []}
     assert data.label_set == "frame labels of labels.csv"
+
+
+def test_intervals_belong_to_the_usual_test_videos(own: Path) -> None:
+    (own / "labels.csv").write_text("video,start,end\nyard/friday 9,6,7\n")
+    (own / "test").rename(own / "later")
+    data = VideoFolder(own, test_dir="later", **TINY_DATA)
+    data.setup("predict")
+    assert data.test_data[0].gt_label is None
 
 
 def test_own_labels_as_a_file_per_video(own: Path) -> None:

@@ -124,13 +124,13 @@ class VideoFolder(ClipData):
         return next((self.root / name for name in usual if (self.root / name).is_dir()), None)
 
     def _truth(self, chosen: Path | str | None, usual: Sequence[str]) -> Path | None:
-        """Return where the truth lies. The usual places belong to the usual test videos, not to a folder named."""
+        """Return where the truth lies. The usual places belong to the usual test videos, not to another folder."""
         if chosen is not None:
             path = self.root / chosen
             if not path.exists():
                 msg = f"There is no {path}, which --data.label_file or --data.mask_dir names."
                 raise FileNotFoundError(msg)
             return path
-        if self.test_dir is not None:
+        if self._folder(self.test_dir, TEST_FOLDERS) != self._folder(None, TEST_FOLDERS):
             return None
         return next((self.root / name for name in usual if (self.root / name).exists()), None)
