@@ -83,7 +83,7 @@ class VideoBenchmarkJob(BenchmarkJob):
         try:
             row |= self._measure(model, "auto" if task_id is None else [task_id])
         except Exception as error:  # one model's failure, often a download, must not end the others
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = f"{type(error).__name__}: {str(error) or error.__cause__ or 'no more is said'}".splitlines()[0]
             row["skipped"] = reason
             logger.debug("%s failed.", row["model"], exc_info=True)
             Console(stderr=True).print(f"{row['model']} skipped: {reason}", markup=False, soft_wrap=True)
