@@ -136,6 +136,8 @@ class STMem(AnomalibModule):
         if not 0 <= spatial_weight <= 1:
             msg = f"spatial_weight (gamma_i) must be in [0, 1]; got {spatial_weight}."
             raise ValueError(msg)
+        # Plain numbers: `anomalib benchmark` passes OmegaConf's list, with which no checkpoint could be loaded.
+        image_size = (int(image_size[0]), int(image_size[1]))
         super().__init__(pre_processor, post_processor, evaluator, visualizer)
         self._build()
 

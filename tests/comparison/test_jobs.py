@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from anomalib.cli.cli import AnomalibCLI
 from anomalib.pipelines import Benchmark
@@ -70,7 +71,8 @@ def test_rows_are_kept_as_they_come(folder: Path) -> None:
     rows = [json.loads(line) for line in (folder / "jobs.jsonl").read_text().splitlines()]
     assert [row["model"] for row in rows] == [model["class_path"] for model in MODELS]
     assert rows[1]["config"]["model"]["init_args"]["width"] == 2
-    assert list(folder.glob("01_STMem/**/model.ckpt"))
+    (checkpoint,) = {path.resolve() for path in folder.glob("01_STMem/**/model.ckpt")}
+    assert torch.load(checkpoint, weights_only=True)["hyper_parameters"]["image_size"] == (16, 16)
 
 
 def test_table_shows_percent_where_it_is_meant(folder: Path) -> None:
