@@ -115,6 +115,10 @@ def test_checkpoint_is_plain_data_and_judges_the_same(run: tuple, scene: Path, t
     path = run[2] / "weights" / "lightning" / "model.ckpt"
     torch.load(path, weights_only=True)
     (again,) = engine(tmp_path).test(tiny(), datamodule=data(scene), ckpt_path=path)
+    (report,) = (json.loads(found.read_text()) for found in tmp_path.rglob("report.json"))
+    assert report["protocol"] == "one_class, windows of 5 frames, after 2 epochs"
+    assert report["calibrated_on"] == "held-out training videos"
+    assert "model.ckpt (sha256 " in report["checkpoint"]
     assert again == pytest.approx(run[3], abs=1e-6)
     loaded = STMem.load_from_checkpoint(path)
     assert loaded.hparams.image_size == (16, 16)

@@ -96,6 +96,7 @@ class STMem(AnomalibModule):
     model: STMemModel
     trainer: Trainer
     demo_data: WalkwayDemo
+    loaded_epochs = 0  # that the checkpoint in force was trained
 
     def __init__(
         self,
@@ -361,6 +362,7 @@ class STMem(AnomalibModule):
             msg = f"The checkpoint was made with other options than this model ({now}). Add: {flags}"
             raise ValueError(msg)
         super().on_load_checkpoint(checkpoint)
+        self.loaded_epochs = int(checkpoint.get("epoch", -1)) + 1
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -30,6 +30,11 @@ HEADINGS = {
     "running": "running",
     "per_video": "per video*",
 }
+CALIBRATED_ON = {
+    "from_train": "held-out training videos",
+    "none": "training videos, so the threshold is too low",
+    "same_as_test": "the test videos and their labels, so figures at the threshold are too good",
+}
 ORACLE = "* Per-video min-max needs the whole test video; no live camera has it."
 
 
@@ -158,15 +163,12 @@ def describe(trainer: Trainer, model: "STMem", frames: pd.DataFrame) -> dict[str
     data = getattr(trainer, "datamodule", None)
     config = {"model": _plain(dict(model.hparams)), "data": _plain(vars(data)) if data is not None else {}}
     checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+    epochs = max(trainer.current_epoch, model.loaded_epochs)  # a test by itself knows only the checkpoint's
     return {
         "dataset": "the loaders given" if data is None else f"{type(data).__name__} at {getattr(data, 'root', '?')}",
         "label_set": getattr(data, "label_set", "as the data gives them"),
-        "protocol": (
-            f"{model.learning_type.value}, validation {config['data'].get('val_split_mode', '?')}, windows of "
-            f"{model.model.window} frames, {trainer.current_epoch} epochs, no choice by test labels"
-            if config["data"].get("val_split_mode") != "same_as_test"
-            else "threshold fitted on the test labels (val_split_mode same_as_test)"
-        ),
+        "protocol": f"{model.learning_type.value}, windows of {model.model.window} frames, after {epochs} epochs",
+        "calibrated_on": CALIBRATED_ON.get(str(config["data"].get("val_split_mode")), "validation data"),
         "threshold": getattr(model.post_processor, "basis", lambda: "as the post-processor set it")(),
         "videos": int(frames.video.nunique()),
         "frames_judged": len(frames),
