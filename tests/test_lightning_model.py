@@ -309,3 +309,5 @@ def test_training_without_data_runs_the_demo_scene(
     assert "No --data given: training on the built-in demo scene" in caplog.text
     assert (model.hparams.width, model.hparams.image_size) == (3, (16, 16))
     assert not np.isnan(results["image_AUROC"])
+    (report,) = tmp_path.rglob("report.json")
+    assert json.loads(report.read_text())["dataset"].startswith("WalkwayDemo at ")

@@ -160,7 +160,7 @@ def frame_rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
 
 def describe(trainer: Trainer, model: "STMem", frames: pd.DataFrame) -> dict[str, Any]:
     """Say what was tested on what, so that a figure can be traced and repeated."""
-    data = getattr(trainer, "datamodule", None)
+    data = getattr(trainer, "datamodule", None) or getattr(model, "demo_data", None)
     config = {"model": _plain(dict(model.hparams)), "data": _plain(vars(data)) if data is not None else {}}
     checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
     epochs = max(trainer.current_epoch, model.loaded_epochs)  # a test by itself knows only the checkpoint's
