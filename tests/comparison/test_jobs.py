@@ -100,6 +100,18 @@ def test_scores_stand_under_every_normalisation_beside_the_controls(folder: Path
     assert "## Frame AUROC in %, smoothing: causal" in (folder / "results.md").read_text()
 
 
+def test_wrong_folder_is_said_once_per_model_and_leaves_no_empty_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = {"class_path": "VideoFolder", "init_args": {"root": "nowhere"}}
+    job = VideoBenchmarkJob("cpu", {"model": MODELS[0], "data": data, "seed": 0}, tmp_path / "runs", 0)
+    VideoBenchmarkJob.save(VideoBenchmarkJob.collect([job.run()]))
+    page = (tmp_path / "runs" / "results.md").read_text()
+    assert "No folder with normal videos" in page or "No folder with videos" in page
+    assert "##" not in page
+
+
 def test_other_data_is_left_to_anomalib(monkeypatch: pytest.MonkeyPatch) -> None:
     from anomalib_stmem import VideoBenchmark
 

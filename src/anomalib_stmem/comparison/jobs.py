@@ -138,7 +138,9 @@ class VideoBenchmarkJob(BenchmarkJob):
         """Write ``results.csv`` and ``results.md`` beside the jobs and print the table."""
         folder = Path(result.attrs["folder"])
         result.to_csv(folder / "results.csv", index=False)
-        page = markdown(result) + "\n" + markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
+        page = markdown(result)
+        if any(folder.glob("*/scores.csv")):  # none where every model failed, as with a wrong folder of data
+            page += "\n" + markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
         (folder / "results.md").write_text(page)
         Console().print(page, markup=False, soft_wrap=True)
         Console().print(f"Files: {folder}", markup=False, soft_wrap=True)
@@ -151,8 +153,7 @@ def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
     for name, frames in recorded.items():
         scores[name] = single(frames.score, frames)
         scores |= {f"control: {control}": single(frames[control], frames) for control in CONTROLS if control in frames}
-    any_of_them = next(iter(recorded.values()), pd.DataFrame())
-    return compare_scores(scores, any_of_them, smoothing) if scores else pd.DataFrame()
+    return compare_scores(scores, next(iter(recorded.values())), smoothing)
 
 
 def markdown(result: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ class AvenueClips(StandardData):
         root/ground_truth_demo/testing_label_mask/1_label.mat ...        volLabel: one mask per frame
         root/avenue.mat                                                  only for label_set "frames"
 
-    Two label sets are in use, which differ in some 430 of 15,324 frames, and figures under one cannot be compared with
+    Two label sets are in use, which differ in 441 of 15,324 frames, and figures under one cannot be compared with
     figures under the other: ``pixels`` (any pixel of the mask; HF2-VAD, DMAD, anomalib) and ``frames`` (the intervals
     that Liu et al. 2018 published as ``avenue.mat``; MNAD, MPN and most prediction methods).
 

@@ -4,6 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ class ClipData(AnomalibVideoDataModule):
             batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
             sampler=ClipOrder(dataset.clips_of_video, step, batch_size, self.num_workers, shuffle),
             num_workers=self.num_workers,
-            collate_fn=_of_items(self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,
+            collate_fn=partial(_of_items, self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_begin_worker,
         )
@@ -242,5 +243,5 @@ def _begin_worker(_worker: int) -> None:
         info.dataset.forget_decoded()  # type: ignore[attr-defined]  # decoders of the parent are not this process's
 
 
-def _of_items(collate: Callable) -> Callable[[Any], Any]:
-    return lambda batch: collate(as_floats(batch).items)
+def _of_items(collate: Callable, batch: Any) -> Any:  # noqa: ANN401
+    return collate(as_floats(batch).items)

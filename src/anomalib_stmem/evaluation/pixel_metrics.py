@@ -16,7 +16,7 @@ FIELDS = ("anomaly_map", "gt_mask", "mask_known")
 class _PixelAUROC(Metric):
     """AUROC of all pixels whose mask is known, over levels of the map instead of all its values.
 
-    Not torchmetrics' binned one, which took 138 ms for a 256x256 frame where this takes 2: it compares every pixel with
+    Not torchmetrics' binned one, which took 138 ms for a 256x256 frame where this takes 5: it compares every pixel with
     every level.
 
     Args:
