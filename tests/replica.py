@@ -15,7 +15,7 @@ def update_memory(rank: int, folder: Path, features: list[Tensor], options: dict
     torch.manual_seed(0)
     memory = PrototypeMemory(channels=6, num_items=4, **options)
     for _ in range(3):
-        memory(features[rank])
+        memory.update(memory(features[rank]))
     torch.save(memory.state_dict(), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 

@@ -39,7 +39,7 @@ LOG_HEALTH_EVERY = 50  # batches; as often as Lightning writes its log
 LIGHTNING_DEFAULT_EPOCHS = 1000  # what Lightning sets when nobody does
 # A checkpoint fits only a model that agrees in these.
 FIXED_BY_CHECKPOINT = (
-    *("streams", "window", "channels", "image_size", "width", "rtsm", "shift_fraction", "rcam", "skips"),
+    *("streams", "window", "channels", "image_size", "width", "stem", "rtsm", "shift_fraction", "rcam", "skips"),
     *("memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
     *("score_area", "score_error", "prediction_weight"),
 )
@@ -56,8 +56,11 @@ class STMem(AnomalibModule):
         streams: ``both`` sub-networks, or ``spatial`` / ``temporal`` alone (Table IV).
         window: ``t``, frames that the network looks at; 5 in the paper. The data must yield clips of ``window + 1``.
         channels: 3 for colour, 1 for grey.
-        image_size: height and width in pixels that frames are resized to; multiples of 8. 256x256 in the paper.
-        width: channels at full resolution; doubled at each of three halvings.
+        image_size: height and width in pixels that frames are resized to; multiples of 8 * ``stem``. 256x256 in the
+            paper.
+        width: channels of the finest maps; doubled at each of three halvings.
+        stem: side in pixels of the blocks that the network reads, and predicts, as one position of its finest maps. 1 is
+            the paper; 2 takes a quarter of the operations.
         rtsm: residual temporal shift in the encoder. Without it the network sees one frame (Table III).
         shift_fraction: share of channels that RTSM moves. 0 keeps RTSM's convolutions without their past.
         rcam: residual channel attention in the decoder (Table III).
@@ -105,6 +108,7 @@ class STMem(AnomalibModule):
         channels: Literal[1, 3] = 3,
         image_size: tuple[int, int] = (256, 256),
         width: int = 32,
+        stem: Literal[1, 2, 4] = 1,
         rtsm: bool = True,
         shift_fraction: float = 0.25,
         rcam: bool = True,
@@ -241,7 +245,7 @@ class STMem(AnomalibModule):
 
     def _log_memory_health(self, stream: str, recalls: dict, batch_size: int) -> None:
         for scale, recall in recalls.items():
-            health = memory_health(recall, self._options.memory_temperature)
+            health = memory_health(recall)
             named = {f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()}
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=batch_size)
 

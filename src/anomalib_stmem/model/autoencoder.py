@@ -1,13 +1,13 @@
 """One sub-network: encoder with RTSM, a memory on every connection, decoder with RCAM (Fig. 5).
 
-Axes: ``b`` clips, ``t`` frames in, ``s`` frames decoded, ``c`` channels, ``h w`` map size, ``n = b*s``.
+Axes: ``b`` clips, ``t`` frames in, ``s`` frames decoded, ``c`` channels, ``h w`` map size. Inside, time comes first:
+``n = t*b`` maps, all clips' first frames, then all second ones, so that "the frame before" is a slice and no copy.
 """
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import ResidualChannelAttention
@@ -23,6 +23,7 @@ class Architecture:
 
     channels: int = 3
     width: int = 32
+    stem: int = 1
     window: int = 5
     rtsm: bool = True
     shift_fraction: float = 0.25
@@ -44,12 +45,20 @@ class Architecture:
         if self.width < 1:
             msg = f"width must be at least 1 channel; got {self.width}."
             raise ValueError(msg)
+        if self.stem not in {1, 2, 4}:
+            msg = f"stem must be 1, 2 or 4 pixels; got {self.stem}."
+            raise ValueError(msg)
         if self.window < 3:
             msg = f"window (t) must be at least 3 frames, so that a difference has a past; got {self.window}."
             raise ValueError(msg)
         if not 0 <= self.shift_fraction <= 1:
             msg = f"shift_fraction must be in [0, 1]; got {self.shift_fraction}."
             raise ValueError(msg)
+
+    @property
+    def divisor(self) -> int:
+        """Height and width of frames must be multiples of it."""
+        return self.stem * 2 ** (NUM_SCALES - 1)
 
     @property
     def scale_channels(self) -> list[int]:
@@ -67,15 +76,20 @@ class Architecture:
         return range(NUM_SCALES - count, NUM_SCALES)
 
 
+Past = list[Tensor]  # per shifting scale, finest first, (b, moved, h, w): what the frame before left to its successor
+
+
 class Encoder(nn.Module):
     """Compress each frame to one map per scale; frames meet only in the temporal shifts."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         widths = architecture.scale_channels
+        self.to_blocks = nn.PixelUnshuffle(architecture.stem)
+        read = architecture.channels * architecture.stem**2
         self.blocks = nn.ModuleList(
             _two_convolutions(before, after, stride=1 if scale == 0 else 2)
-            for scale, (before, after) in enumerate(zip([architecture.channels, *widths], widths, strict=False))
+            for scale, (before, after) in enumerate(zip([read, *widths], widths, strict=False))
         )
         self.shifts = nn.ModuleDict(
             {
@@ -84,18 +98,41 @@ class Encoder(nn.Module):
             }
         )
 
-    def forward(self, frames: Tensor) -> list[Tensor]:
-        """Map ``(b, t, c, h, w)`` to one ``(b, t, c_scale, h_scale, w_scale)`` per scale, finest first."""
-        batch = frames.shape[0]
-        features, maps = rearrange(frames, "b t c h w -> (b t) c h w"), []
+    def forward(self, frames: Tensor, num_clips: int) -> list[Tensor]:
+        """Encode clips.
+
+        Args:
+            frames: ``(t*b, c, h, w)``, time first.
+            num_clips: ``b``.
+
+        Returns:
+            One ``(t'*b, c_scale, h_scale, w_scale)`` per scale, finest first. The first frame has none before it, so it
+            is used up by each shift on the way: ``t' = t - shifts so far``.
+        """
+        features, maps = self.to_blocks(frames), []
         for scale, block in enumerate(self.blocks):
             features = block(features)
-            in_time = rearrange(features, "(b t) c h w -> b t c h w", b=batch)
             if str(scale) in self.shifts:
-                in_time = self.shifts[str(scale)](in_time)
-                features = rearrange(in_time, "b t c h w -> (b t) c h w")
-            maps.append(in_time)
+                shift = self.shifts[str(scale)]
+                features = shift(features[num_clips:], shift.moved(features[:-num_clips]))
+            maps.append(features)
         return maps
+
+    def step(self, frames: Tensor, past: Past) -> tuple[list[Tensor], Past]:
+        """Encode the next frame of each of ``b`` videos: ``(b, c, h, w)``, with what the frames before left.
+
+        Returns:
+            One map per scale, finest first, and what these frames leave.
+        """
+        features, maps, left = self.to_blocks(frames), [], []
+        for scale, block in enumerate(self.blocks):
+            features = block(features)
+            if str(scale) in self.shifts:
+                shift = self.shifts[str(scale)]
+                left.append(shift.moved(features).clone())  # a view would keep the whole map alive
+                features = shift(features, past[len(left) - 1])
+            maps.append(features)
+        return maps, left
 
 
 class Decoder(nn.Module):
@@ -118,7 +155,9 @@ class Decoder(nn.Module):
             self.attend.append(ResidualChannelAttention(widths[scale]) if architecture.rcam else nn.Identity())
             below = widths[scale]
         # Linear: a frame difference reaches [-2, 2], which no tanh does.
-        self.to_frame = nn.Conv2d(widths[0], architecture.channels, kernel_size=3, padding=1)
+        predicted = architecture.channels * architecture.stem**2
+        self.to_frame = nn.Conv2d(widths[0], predicted, kernel_size=3, padding=1)
+        self.from_blocks = nn.PixelShuffle(architecture.stem)
 
     def forward(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
         """Map ``(n, c, h, w)`` of the deepest scale and the skips (finest first, or none) to frames."""
@@ -130,14 +169,14 @@ class Decoder(nn.Module):
             features = attend(fuse(features if skip is None else torch.cat([features, skip], dim=1)))
         # Outside autocast: a bfloat16 frame would be coarser than the 8-bit picture it is compared with.
         with torch.autocast(features.device.type, enabled=False):
-            return self.to_frame(features.float())
+            return self.from_blocks(self.to_frame(features.float()))
 
 
 class StreamPrediction(NamedTuple):
     """What one sub-network expected."""
 
     frames: Tensor  # (b, s, c, h, w): the frame (or difference) after each decoded step
-    recalls: dict[int, Recall]  # by scale, 0 the finest; empty without memory
+    recalls: dict[int, Recall]  # by scale, 0 the finest; empty without memory; of s*b maps, time first
 
 
 class StreamNetwork(nn.Module):
@@ -146,6 +185,7 @@ class StreamNetwork(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.window = architecture.window
+        self.stem = architecture.stem
         self.skips = architecture.skips
         self.fusion = architecture.memory_fusion
         self.encoder = Encoder(architecture)
@@ -176,24 +216,54 @@ class StreamNetwork(nn.Module):
         Returns:
             Predictions for ``s = t - window + 2`` steps: the first follows input ``window - 2``, the last ``t - 1``.
         """
+        num_clips = inputs.shape[0]
+        unseen = self.window - 2 - len(self.encoder.shifts)  # oldest inputs, which no shift brings to a decoded step
+        maps = self.encoder(inputs[:, unseen:].transpose(0, 1).flatten(0, 1), num_clips)
+        frames, recalls = self._decode([features[-len(maps[-1]) :] for features in maps])
+        return StreamPrediction(frames.unflatten(0, (-1, num_clips)).transpose(0, 1), recalls)
+
+    def step(self, frames: Tensor, past: Past) -> tuple[StreamPrediction, Past]:
+        """Predict what follows the next frame of each video: ``(b, c, h, w)`` to ``(b, 1, c, h, w)``.
+
+        Fed frame by frame, the predictions are those of :meth:`forward` once ``window - 1`` frames were seen.
+        """
+        maps, left = self.encoder.step(frames, past)
+        predicted, recalls = self._decode(maps)
+        return StreamPrediction(predicted[:, None], recalls), left
+
+    def _decode(self, maps: list[Tensor]) -> tuple[Tensor, dict[int, Recall]]:
+        """Read the memories with one map per scale, and predict from what they let through."""
         recalls: dict[int, Recall] = {}
         through: list[Tensor] = []
-        for scale, in_time in enumerate(self.encoder(inputs)):
-            features = rearrange(in_time[:, self.window - 2 :], "b s c h w -> (b s) c h w")
+        for scale, features in enumerate(maps):
             if str(scale) in self.memories:
                 recalls[scale] = self.memories[str(scale)](features)
                 read = recalls[scale].read
-                features = torch.cat([features, read], dim=1) if self.fusion == "concat" else read
-            through.append(features)
-        frames = self.decoder(through[-1], through[:-1] if self.skips else [])
-        return StreamPrediction(rearrange(frames, "(b s) c h w -> b s c h w", b=len(inputs)), recalls)
+                through.append(torch.cat([features, read], dim=1) if self.fusion == "concat" else read)
+            else:
+                through.append(features)
+        return self.decoder(through[-1], through[:-1] if self.skips else []), recalls
+
+    def update_memories(self, recalls: dict[int, Recall]) -> None:
+        """Move the items towards what was read with; for training steps."""
+        for scale, recall in recalls.items():
+            self.memories[str(scale)].update(recall)
+
+    def empty_past(self, num_videos: int, size_hw: tuple[int, int]) -> Past:
+        """Return the state before the first frame, zeros, for frames of ``size_hw`` pixels."""
+        finest = [side // self.stem for side in size_hw]
+        parameter = next(self.parameters())
+        return [
+            parameter.new_zeros(num_videos, shift.num_moved, *(side // 2 ** int(scale) for side in finest))
+            for scale, shift in self.encoder.shifts.items()
+        ]
 
 
 def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(after),
-        nn.LeakyReLU(LEAK),
+        nn.LeakyReLU(LEAK, inplace=True),
     )
 
 

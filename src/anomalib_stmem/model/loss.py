@@ -36,10 +36,10 @@ def separation_loss(recall: Recall, a: float, b: float, reduction: Reduction = "
         b: margin between nearest item and the distance of the other two; 1 in the paper.
         reduction: ``mean`` over maps and features; ``sum`` over the features of a map is the literal sum.
     """
-    top, order = recall.similarity.topk(3, dim=1)  # (n, 3, k)
-    nearest, second = 2 - 2 * top[:, 0], 2 - 2 * top[:, 1]
+    top, order = recall.nearest(3)  # (n, k, 3)
+    nearest, second = 2 - 2 * top[..., 0], 2 - 2 * top[..., 1]
     between_items = 2 - 2 * recall.items @ recall.items.T
-    others = between_items[order[:, 2], order[:, 1]]
+    others = between_items[order[..., 2], order[..., 1]]
     hinges = (nearest - second + a).clamp_min(0) + (nearest - others + b).clamp_min(0)
     return hinges.mean() if reduction == "mean" else hinges.sum(dim=-1).mean()
 

@@ -11,9 +11,24 @@ from torch import Tensor, nn
 class Recall(NamedTuple):
     """What a memory answered to a batch of maps; ``n`` maps, ``k`` = h*w features each, ``m`` items."""
 
+    features: Tensor  # (n, k, c): what asked, float32, not of unit length
     read: Tensor  # (n, c, h, w): the features rewritten as mixtures of items, Eq. (6)
-    similarity: Tensor  # (n, m, k): cosine of each item to each feature, float32
-    items: Tensor  # (m, c): the unit items that were read, before this step's update
+    logits: Tensor  # (n, k, m): cosine of each feature to each item over the temperature, float32
+    items: Tensor  # (m, c): the unit items that were read
+    temperature: float
+
+    @property
+    def similarity(self) -> Tensor:
+        """Cosine of each feature to each item, ``(n, k, m)``; for a few of them ask :meth:`nearest`, which is cheaper."""
+        return self.logits * self.temperature
+
+    def nearest(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the cosines to the ``count`` nearest items, falling, and which these are: ``(n, k, count)`` each."""
+        if count == 1:  # topk is slow where a maximum will do
+            logits, order = self.logits.max(dim=2, keepdim=True)
+        else:
+            logits, order = self.logits.topk(count, dim=2)
+        return logits * self.temperature, order
 
 
 class PrototypeMemory(nn.Module):
@@ -24,7 +39,7 @@ class PrototypeMemory(nn.Module):
     ``v'_k = exp(p_m . q_k - max over U_m)`` (Eqs. 7-8; normalised by the maximum as Park et al. 2020 write it,
     so that the softmax over all features cancels and is never formed).
 
-    The update happens inside :meth:`forward` while training, without gradient, after the read. Under
+    Reading changes nothing, so that it can be compiled and exported; :meth:`update` follows in training steps. Under
     ``torch.distributed`` it uses the features of all replicas, so items stay identical everywhere.
 
     Args:
@@ -70,34 +85,29 @@ class PrototypeMemory(nn.Module):
         self.register_buffer("idle", torch.zeros(num_items, dtype=torch.int64))
 
     def forward(self, features: Tensor) -> Recall:
-        """Read the memory with ``(n, c, h, w)`` features, then, while training, update it with them."""
+        """Read the memory with ``(n, c, h, w)`` features."""
         # float32 whatever the autocast: distances 2 - 2s cancel near s = 1, where bfloat16 has two digits.
         with torch.autocast(features.device.type, enabled=False):
-            queries = F.normalize(features.float().flatten(2), dim=1)  # (n, c, k)
-            items = F.normalize(self.items.clone(), dim=1)  # a copy: the update below must not touch what is read
-            similarity = items @ queries
-            weights = (similarity / self.temperature).softmax(dim=1)
-            read = (items.T @ weights).unflatten(2, features.shape[-2:])
-            if self.training:
-                self.update(queries.detach(), similarity.detach())
-        return Recall(read.to(features.dtype), similarity, items)
+            rows = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # (n, k, c), a view where channels come last
+            items = F.normalize(self.items.clone(), dim=1)  # a copy: the update comes before the backward pass
+            # Norm and temperature are not applied to all c channels or to all products once more: on a CPU each pass over
+            # those takes as long as a convolution.
+            logits = (rows @ (items / self.temperature).T) * inverse_norm(rows)
+            read = (logits.softmax(dim=2) @ items).unflatten(1, features.shape[-2:]).permute(0, 3, 1, 2)
+        return Recall(rows, read.to(features.dtype), logits, items, self.temperature)
 
     @torch.no_grad()
-    def update(self, queries: Tensor, similarity: Tensor) -> None:
-        """Move the items once, by Eq. (8).
-
-        Args:
-            queries: ``(n, c, k)`` features of unit length.
-            similarity: ``(n, m, k)`` cosines of the items, as they are now, to the queries.
-        """
-        best, nearest = similarity.max(dim=1)  # (n, k)
+    def update(self, recall: Recall) -> None:
+        """Move the items once, by Eq. (8), towards the features of a :class:`Recall` of the items as they are now."""
+        rows = recall.features.detach().flatten(0, 1)  # (k, c) of all maps
+        best, nearest = (found.detach().flatten() for found in recall.nearest(1))  # (k,)
         # A maximum, a weighted sum and a sum of weights per item are all that crosses the replicas.
-        peak = similarity.new_full((len(self.items),), -torch.inf)
-        peak.scatter_reduce_(0, nearest.flatten(), best.flatten(), "amax")
+        peak = best.new_full((len(self.items),), -torch.inf)
+        peak.scatter_reduce_(0, nearest, best, "amax")
         across_replicas(peak, dist.ReduceOp.MAX)
-        chosen = (best - peak[nearest]).exp()  # v', in (0, 1]; the best query of each item has 1
-        weights = torch.zeros_like(similarity).scatter_(1, nearest[:, None], chosen[:, None])
-        pull = torch.cat([(weights @ queries.mT).sum(dim=0), weights.sum(dim=(0, 2))[:, None]], dim=1)
+        chosen = (best - peak[nearest]).exp()[:, None]  # v', in (0, 1]; the best query of each item has 1
+        weights = rows.new_zeros(len(rows), len(self.items)).scatter_(1, nearest[:, None], chosen)
+        pull = torch.cat([weights.T @ (rows * inverse_norm(rows)), weights.sum(dim=0)[:, None]], dim=1)
         across_replicas(pull, dist.ReduceOp.SUM)
         total, weight = pull[:, :-1], pull[:, -1:]
         used = weight > 0
@@ -108,17 +118,22 @@ class PrototypeMemory(nn.Module):
         self.items.copy_(torch.where(used, F.normalize(moved, dim=1), self.items))
         self.idle.copy_(torch.where(used[:, 0], 0, self.idle + 1))
         if self.restart_after:
-            self._restart_longest_idle(queries, best)
+            self._restart_longest_idle(rows, best)
 
-    def _restart_longest_idle(self, queries: Tensor, best: Tensor) -> None:
+    def _restart_longest_idle(self, rows: Tensor, best: Tensor) -> None:
         """Place the longest-idle item, if it waited long enough, on the worst-explained query of all replicas."""
-        image, place = divmod(int(best.argmin()), best.shape[1])
-        candidate = gather_rows(torch.cat([best[image, place, None], queries[image, :, place]]))  # (replicas, 1 + c)
+        worst = best.argmin()
+        candidate = gather_rows(torch.cat([best[worst, None], F.normalize(rows[worst], dim=0)]))  # (replicas, 1 + c)
         query = candidate[candidate[:, 0].argmin(), 1:]
         longest, item = self.idle.max(dim=0)
         due = longest >= self.restart_after
         self.items[item] = torch.where(due, query, self.items[item])
         self.idle[item] = torch.where(due, 0, self.idle[item])
+
+
+def inverse_norm(rows: Tensor) -> Tensor:
+    """``1 / |q|`` of each ``(..., c)`` row, ``(..., 1)``; a row of zeros stays one."""
+    return rows.norm(dim=-1, keepdim=True).clamp_min(1e-12).reciprocal()
 
 
 def across_replicas(statistic: Tensor, op: dist.ReduceOp.RedOpType) -> None:
@@ -145,13 +160,12 @@ class MemoryHealth(NamedTuple):
 
 
 @torch.no_grad()
-def memory_health(recall: Recall, temperature: float) -> MemoryHealth:
+def memory_health(recall: Recall) -> MemoryHealth:
     """Summarise a :class:`Recall` for the log."""
     num_items = len(recall.items)
-    nearest = recall.similarity.argmax(dim=1).flatten()
-    used = nearest.bincount(minlength=num_items).gt(0).float().mean()
+    used = recall.nearest(1)[1].flatten().bincount(minlength=num_items).gt(0).float().mean()
     pairs = recall.items @ recall.items.T
     similarity = (pairs.sum() - pairs.trace()) / (num_items * (num_items - 1))
-    weights = (recall.similarity / temperature).softmax(dim=1)
-    entropy = torch.special.entr(weights).sum(dim=1).mean() / torch.tensor(num_items).log()
+    weights = recall.logits.softmax(dim=2)
+    entropy = torch.special.entr(weights).sum(dim=2).mean() / torch.tensor(num_items).log()
     return MemoryHealth(used, similarity, entropy)

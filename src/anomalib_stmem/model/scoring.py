@@ -3,6 +3,7 @@
 A frame is measured (PSNR of each error, distance to each memory), and a :class:`ScoreHead` fuses the measurements.
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 import torch
@@ -51,29 +52,36 @@ def psnr(mean_squared_error: Tensor) -> Tensor:
 
 def memory_distance(recall: Recall) -> Tensor:
     """``D = mean_k |q_k - p_nearest|`` of each map (Eq. 15): ``(n,)`` in [0, 2]."""
-    nearest = recall.similarity.amax(dim=1)
-    return (2 - 2 * nearest).clamp_min(0).sqrt().mean(dim=-1)
+    nearest, _ = recall.nearest(1)
+    return (2 - 2 * nearest[..., 0]).clamp_min(0).sqrt().mean(dim=-1)
 
 
-def measure(maps: dict[ErrorName, Tensor], distances: dict[str, Tensor]) -> Tensor:
+def measure(
+    maps: dict[ErrorName, Tensor], distances: dict[str, Tensor], wanted: Collection[str] = MEASUREMENTS
+) -> Tensor:
     """Measure every judged frame.
 
     Args:
         maps: from :func:`error_maps`; an error that a single-stream network lacks is measured as ``sum``.
         distances: ``spatial`` and ``temporal`` memory distances ``(b, s)``; a missing one is measured as 0.
+        wanted: which of :data:`MEASUREMENTS`; the others are left at 0.
 
     Returns:
         ``(b, s, len(MEASUREMENTS))``, float32.
     """
-    columns = {}
+    columns = {f"distance_{stream}": distance for stream, distance in distances.items()}
     for name in ERRORS:
-        error = maps.get(name, maps["sum"])
-        columns[f"psnr_frame_{name}"] = psnr(error.mean(dim=(-2, -1)))
-        columns[f"psnr_patch_{name}"] = psnr(blur(error).amax(dim=(-2, -1)))
-    nothing = torch.zeros_like(columns["psnr_frame_sum"])
-    for stream in ("spatial", "temporal"):
-        columns[f"distance_{stream}"] = distances.get(stream, nothing)
-    return torch.stack([columns[name] for name in MEASUREMENTS], dim=-1)
+        if f"psnr_frame_{name}" in wanted:
+            columns[f"psnr_frame_{name}"] = psnr(error_of(maps, name).mean(dim=(-2, -1)))
+        if f"psnr_patch_{name}" in wanted:
+            columns[f"psnr_patch_{name}"] = psnr(blur(error_of(maps, name)).amax(dim=(-2, -1)))
+    nothing = torch.zeros_like(next(iter(columns.values())))
+    return torch.stack([columns.get(name, nothing) for name in MEASUREMENTS], dim=-1)
+
+
+def error_of(maps: dict[ErrorName, Tensor], name: ErrorName) -> Tensor:
+    """Return the map of an error, or that of the sum where a single-stream network has no such error."""
+    return maps[name if name in maps else "sum"]
 
 
 def min_max(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
@@ -116,6 +124,12 @@ class ScoreHead(nn.Module):
         self.register_buffer("lower", torch.where(distance, 0.0, 20.0))
         self.register_buffer("upper", torch.where(distance, 2.0, 40.0))
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the measurements that decide the score."""
+        distances = ("distance_spatial", "distance_temporal") if self.prediction_weight < 1 else ()
+        return (f"psnr_{self.area}_{self.error}", *distances)
+
     def forward(self, measurements: Tensor) -> Tensor:
         """Score ``(..., len(MEASUREMENTS))`` with the calibrated bounds."""
         return self.fuse(measurements, self.lower, self.upper)
@@ -137,4 +151,4 @@ class ScoreHead(nn.Module):
 
     def shown(self, maps: dict[ErrorName, Tensor]) -> Tensor:
         """The map that explains the score: ``(b, s, h, w)``, the scored error averaged over patches."""
-        return blur(maps.get(self.error, maps["sum"]))
+        return blur(error_of(maps, self.error))

@@ -7,7 +7,8 @@ is judged, with three errors that all speak about frame ``f``:
 - temporal: ``X_hat_{f-1} - X_{f-1}``,
 - sum: ``Y_hat_f - I_f`` with the final frame ``Y_hat_f = I_hat_{f-1} + X_hat_{f-1}``.
 
-A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each frame once and gives the same numbers.
+A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each frame once; a stream is fed frame by frame
+(:meth:`STMemModel.step`). All three give the same numbers.
 """
 
 from typing import Literal, NamedTuple
@@ -31,6 +32,9 @@ class Expectation(NamedTuple):
     temporal: StreamPrediction | None  # differences t-1 .. n-2, s of them
     final: Tensor  # (b, s, c, h, w): Y_hat of the judged frames
     errors: dict[ErrorName, Tensor]  # (b, s, c, h, w) each, in units of [-1, 1] frames
+
+
+State = dict[str, Tensor]  # of a stream: names and shapes are those of STMemModel.empty_state
 
 
 class Judgement(NamedTuple):
@@ -67,6 +71,8 @@ class STMemModel(nn.Module):
     ) -> None:
         super().__init__()
         self.window = architecture.window
+        self.channels = architecture.channels
+        self.divisor = architecture.divisor
         self.precision = precision
         self.spatial = StreamNetwork(architecture) if streams != "temporal" else None
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
@@ -74,7 +80,7 @@ class STMemModel(nn.Module):
         self.to(memory_format=fastest_layout())
 
     def expect(self, clips: Tensor) -> Expectation:
-        """Predict every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1].
+        """Predict every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1]; in training, the memories learn from them.
 
         Raises:
             ValueError: the clips are too short, or their size does not halve three times.
@@ -89,6 +95,8 @@ class STMemModel(nn.Module):
                 spatial = self.spatial(clips[:, :-1])
             if self.temporal is not None:
                 temporal = self.temporal(frame_differences(clips)[:, :-1])
+        if self.training:
+            self._update_memories(spatial, temporal)
         if spatial is not None:
             errors["spatial"] = spatial.frames[:, 1:] - judged
         if temporal is not None:
@@ -110,16 +118,96 @@ class STMemModel(nn.Module):
         for name, stream in (("spatial", expected.spatial), ("temporal", expected.temporal)):
             if stream is not None and stream.recalls:
                 by_map = memory_distance(stream.recalls[NUM_SCALES - 1])  # at the bottleneck
-                by_step = rearrange(by_map, "(b s) -> b s", b=len(clips))
+                by_step = rearrange(by_map, "(s b) -> b s", b=len(clips))
                 # The spatial stream decodes one step more; both distances are those of the features behind Y_hat.
                 distances[name] = by_step[:, : expected.final.shape[1]]
         measurements = measure(maps, distances)
         return Judgement(expected.final, measurements, self.head(measurements), self.head.shown(maps))
 
     def forward(self, clips: Tensor) -> InferenceBatch:
-        """Judge the last frame of each ``(b, n, c, h, w)`` clip: ``pred_score (b,)``, ``anomaly_map (b, 1, h, w)``."""
-        judgement = self.judge(clips[:, -(self.window + 1) :])
-        return InferenceBatch(pred_score=judgement.score[:, -1], anomaly_map=judgement.anomaly_map[:, -1:])
+        """Judge every judgeable frame of ``(b, n, c, h, w)`` clips, clip by clip: one row per judged frame.
+
+        A window of ``t + 1`` frames gives ``pred_score (b,)`` and ``anomaly_map (b, 1, h, w)``.
+        """
+        judged = self.judge(clips)
+        return InferenceBatch(pred_score=judged.score.flatten(), anomaly_map=judged.anomaly_map.flatten(0, 1)[:, None])
+
+    # -- streams -----------------------------------------------------------------------------------------------------
+
+    @property
+    def scored_streams(self) -> dict[str, StreamNetwork]:
+        """The sub-networks that decide the score, by name; a stream runs no other."""
+        own = {"spatial": self.spatial, "temporal": self.temporal}
+        distances = self.head.prediction_weight < 1
+        wanted = {self.head.error} if self.head.error in own and own[self.head.error] and not distances else set(own)
+        return {name: stream for name, stream in own.items() if stream is not None and name in wanted}
+
+    def empty_state(self, num_videos: int, size_hw: tuple[int, int]) -> State:
+        """Return the state of streams that have seen nothing; zeros, one row per video, whatever their length.
+
+        ``frame (b, c, h, w)`` is the latest frame; ``spatial``, ``temporal`` and ``sum`` are what is expected of the
+        next; ``past_*`` what the temporal shifts hold back; ``distance_*`` the memory distances behind ``sum``.
+        """
+        blank = next(self.parameters()).new_zeros(num_videos, self.channels, *size_hw)
+        streams = self.scored_streams
+        state = {"frame": blank}
+        for name, stream in streams.items():
+            state[name] = blank
+            state |= {f"past_{name}_{place}": left for place, left in enumerate(stream.empty_past(num_videos, size_hw))}
+        if len(streams) == 2:
+            state["sum"] = blank
+        if self.head.prediction_weight < 1:
+            waits = ("distance_next_spatial",) if "spatial" in streams else ()
+            state |= {name: blank[:, 0, 0, 0] for name in (*(f"distance_{stream}" for stream in streams), *waits)}
+        return state
+
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Judge the next frame of each video by what was expected of it, then say what is expected of the one after.
+
+        Args:
+            frames: ``(b, c, h, w)`` in [-1, 1].
+            state: that this returned for the frames before, or :meth:`empty_state`.
+
+        Returns:
+            Score ``(b,)`` and anomaly map ``(b, 1, h, w)`` as :meth:`judge` has them, meaningless for the first ``t``
+            frames of a video; and the new state.
+        """
+        difference = frames - state["frame"]
+        score, anomaly_map = self._judge_next(frames, difference, state)
+        new = {"frame": frames}
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._use_bfloat16(frames.device)):
+            for name, stream in self.scored_streams.items():
+                places = range(len(stream.encoder.shifts))
+                seen = frames if name == "spatial" else difference
+                prediction, left = stream.step(seen, [state[f"past_{name}_{place}"] for place in places])
+                new[name] = prediction.frames[:, 0]
+                new |= {f"past_{name}_{place}": moved.float() for place, moved in zip(places, left, strict=True)}
+                if f"distance_{name}" in state:
+                    new[f"distance_{name}"] = _bottleneck_distance(prediction, frames[:, 0, 0, 0])
+        if "sum" in state:
+            new["sum"] = state["spatial"] + new["temporal"]
+        if "distance_next_spatial" in state:  # that behind the next frame's sum is the one behind the frame before it
+            new["distance_next_spatial"] = new["distance_spatial"]
+            new["distance_spatial"] = state["distance_next_spatial"]
+        return score, anomaly_map, {name: new[name] for name in state}
+
+    def _judge_next(self, frames: Tensor, difference: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        errors: dict[ErrorName, Tensor] = {}
+        if "spatial" in state:
+            errors["spatial"] = (state["spatial"] - frames)[:, None]
+        if "temporal" in state:
+            errors["temporal"] = (state["temporal"] - difference)[:, None]
+        errors["sum"] = (state["sum"] - frames)[:, None] if "sum" in state else next(iter(errors.values()))
+        maps = error_maps(errors)
+        distances = {
+            name: state[f"distance_{name}"][:, None] for name in self.scored_streams if f"distance_{name}" in state
+        }
+        return self.head(measure(maps, distances, self.head.wanted))[:, 0], self.head.shown(maps)
+
+    def _update_memories(self, *predictions: StreamPrediction | None) -> None:
+        for stream, prediction in zip((self.spatial, self.temporal), predictions, strict=True):
+            if stream is not None and prediction is not None:
+                stream.update_memories(prediction.recalls)
 
     def _use_bfloat16(self, device: torch.device) -> bool:
         return self.precision == "bf16" or (self.precision == "auto" and has_bfloat16_units(device))
@@ -132,24 +220,33 @@ class STMemModel(nn.Module):
                 f"{tuple(clips.shape)}. Set --data.clip_length_in_frames {self.window + 1}."
             )
             raise ValueError(msg)
-        divisor = 2 ** (NUM_SCALES - 1)
-        if clips.shape[-2] % divisor or clips.shape[-1] % divisor:
+        if clips.shape[-2] % self.divisor or clips.shape[-1] % self.divisor:
             msg = (
-                f"Height and width must be multiples of {divisor}, because the network halves them {NUM_SCALES - 1} "
-                f"times; got {clips.shape[-2]}x{clips.shape[-1]}. Change --model.image_size."
+                f"Height and width must be multiples of {self.divisor}, because the network halves them {NUM_SCALES - 1} "
+                f"times after its stem; got {clips.shape[-2]}x{clips.shape[-1]}. Change --model.image_size."
             )
             raise ValueError(msg)
 
 
+def _bottleneck_distance(prediction: StreamPrediction, nothing: Tensor) -> Tensor:
+    """Eq. (15) of each map, time first; zeros like ``nothing`` without memory."""
+    if NUM_SCALES - 1 not in prediction.recalls:
+        return torch.zeros_like(nothing)
+    return memory_distance(prediction.recalls[NUM_SCALES - 1])
+
+
 def fastest_layout() -> torch.memory_format:
-    """Layout of convolutions: channels last for tensor cores and AMX, else contiguous (18 % faster with AVX2)."""
-    matrix_units = torch.cuda.is_available() or has_bfloat16_units(torch.device("cpu"))
-    return torch.channels_last if matrix_units else torch.contiguous_format
+    """Layout of convolutions: channels last for tensor cores and AVX-512, else contiguous (18 % faster with AVX2)."""
+    wide = torch.cuda.is_available() or _cpu_has("_is_avx512_supported")
+    return torch.channels_last if wide else torch.contiguous_format
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are faster than float32 there: CUDA from Ampere on, CPUs with AMX."""
+    """Whether bfloat16 convolutions are faster than float32: CUDA from Ampere on, CPUs with AMX or AVX512-BF16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so absent is "no"
-    return device.type == "cpu" and probe is not None and probe()
+    return device.type == "cpu" and (_cpu_has("_is_amx_tile_supported") or _cpu_has("_is_avx512_bf16_supported"))
+
+
+def _cpu_has(probe: str) -> bool:
+    return getattr(torch.cpu, probe, lambda: False)()  # private in torch, so absent is "no"

@@ -1,0 +1,1 @@
+"""Frame by frame: one frame and the state in, score, map and the new state out."""
