@@ -9,6 +9,8 @@
 ``evaluation``         metrics, thresholds, result tables beside the no-learning controls, curves
 ``comparison``         ``anomalib benchmark`` on video, and the control as a model
 ``visualizer``         pictures of judged frames
+``streaming``          frame + state -> score, map + state; the same by torch, ONNX Runtime or OpenVINO
+``export``             the model as ONNX and OpenVINO files; ``predictor`` runs them on clips
 =====================  =================================================================================
 
 Nothing is imported until a name is asked for.
@@ -23,7 +25,10 @@ __version__ = "0.1.0"
 _HOME = {
     "STMem": ".lightning_model",
     "CalibratedPostProcessor": ".post_processor",
+    "ClipPredictor": ".predictor",
     "ClipVisualizer": ".visualizer",
+    "FrameStream": ".streaming.stream",
+    "FrameStreams": ".streaming.stream",
     "VideoFolder": ".data.folder",
     "UCSDClips": ".data.ucsd",
     "AvenueClips": ".data.avenue",
@@ -37,8 +42,11 @@ DATAMODULES = registration.ADDED["anomalib.data"]
 __all__ = [
     "AvenueClips",
     "CalibratedPostProcessor",
+    "ClipPredictor",
     "ClipVisualizer",
     "FrameDifference",
+    "FrameStream",
+    "FrameStreams",
     "STMem",
     "ShanghaiTechClips",
     "UCSDClips",

@@ -25,6 +25,7 @@ from .batch import JudgedBatch, as_judged_batch
 from .data.demo import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
 from .evaluation.report import RunReport
+from .export import ClipExport
 from .model.autoencoder import Architecture
 from .model.loss import Reduction, stream_loss
 from .model.memory import memory_health
@@ -45,7 +46,7 @@ FIXED_BY_CHECKPOINT = (
 )
 
 
-class STMem(AnomalibModule):
+class STMem(ClipExport, AnomalibModule):
     """Spatio-temporal memory network for abnormal events in fixed-camera video (Hu & Zhu 2022).
 
     Two sub-networks predict the next frame and the next frame difference out of small memories of normal patterns;

@@ -226,14 +226,14 @@ class VideoFile:
 
 
 def planes(image: NDArray, size_hw: Size) -> Frame:
-    """Turn a decoded ``(h, w, 3)`` BGR image into a ``(3, h, w)`` RGB frame of the size wanted.
+    """Turn a decoded ``(h, w, 3)`` BGR image, bytes or floats, into a ``(3, h, w)`` RGB frame of the size wanted.
 
     The one resize of the package: averaging where the image shrinks, bilinear where it grows.
     """
     if image.shape[:2] != size_hw:
         shrinks = image.shape[0] >= size_hw[0] and image.shape[1] >= size_hw[1]
         image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    frame = np.empty((3, *size_hw), np.uint8)
+    frame = np.empty((3, *size_hw), image.dtype)
     cv2.split(image, [frame[2], frame[1], frame[0]])
     return frame
 

@@ -219,8 +219,9 @@ class StreamNetwork(nn.Module):
         num_clips = inputs.shape[0]
         unseen = self.window - 2 - len(self.encoder.shifts)  # oldest inputs, which no shift brings to a decoded step
         maps = self.encoder(inputs[:, unseen:].transpose(0, 1).flatten(0, 1), num_clips)
-        frames, recalls = self._decode([features[-len(maps[-1]) :] for features in maps])
-        return StreamPrediction(frames.unflatten(0, (-1, num_clips)).transpose(0, 1), recalls)
+        num_steps = inputs.shape[1] - self.window + 2  # whose map of the deepest scale is left
+        frames, recalls = self._decode([features[-num_steps * num_clips :] for features in maps])
+        return StreamPrediction(frames.unflatten(0, (num_steps, num_clips)).transpose(0, 1), recalls)
 
     def step(self, frames: Tensor, past: Past) -> tuple[StreamPrediction, Past]:
         """Predict what follows the next frame of each video: ``(b, c, h, w)`` to ``(b, 1, c, h, w)``.

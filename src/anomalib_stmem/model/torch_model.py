@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
-from einops import rearrange
 from torch import Tensor, nn
 
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
@@ -118,9 +117,9 @@ class STMemModel(nn.Module):
         for name, stream in (("spatial", expected.spatial), ("temporal", expected.temporal)):
             if stream is not None and stream.recalls:
                 by_map = memory_distance(stream.recalls[NUM_SCALES - 1])  # at the bottleneck
-                by_step = rearrange(by_map, "(s b) -> b s", b=len(clips))
+                by_step = by_map.unflatten(0, stream.frames.shape[1::-1])  # time first
                 # The spatial stream decodes one step more; both distances are those of the features behind Y_hat.
-                distances[name] = by_step[:, : expected.final.shape[1]]
+                distances[name] = by_step[: expected.final.shape[1]].T
         measurements = measure(maps, distances)
         return Judgement(expected.final, measurements, self.head(measurements), self.head.shown(maps))
 

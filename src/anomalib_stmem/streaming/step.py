@@ -84,8 +84,10 @@ class StreamStep(nn.Module):
 
 
 def fingerprint(module: "STMem") -> str:
-    """Hash everything that decides a score: weights, memory, calibration and thresholds."""
-    digest = hashlib.sha256(repr(sorted(module.hparams.items())).encode())
+    """Hash everything that decides a score: options, weights, memory, calibration and thresholds."""
+    from ..lightning_model import FIXED_BY_CHECKPOINT  # which imports what imports this
+
+    digest = hashlib.sha256(repr([(name, module.hparams[name]) for name in FIXED_BY_CHECKPOINT]).encode())
     for name, value in sorted(module.state_dict().items()):
         if not name.startswith(("evaluator", "visualizer")):
             digest.update(name.encode())
