@@ -6,7 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from anomalib_stmem.model.autoencoder import Architecture
+from anomalib_stmem.model.loss import stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory
+from anomalib_stmem.model.scoring import ScoreHead
+from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 
 def update_memory(rank: int, folder: Path, features: list[Tensor], options: dict) -> None:
@@ -39,6 +43,35 @@ def measure_regions(rank: int, folder: Path, shares: list[dict]) -> None:
     metric = _TBDC()
     metric.update(*shares[rank].values())
     torch.save(metric.compute(), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+class _Training(torch.nn.Module):
+    """What DistributedDataParallel wraps: a forward that gives the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        architecture = Architecture(channels=1, width=2, memory_items=4, memory_momentum=0.9, memory_restart=2)
+        self.network = STMemModel(architecture, ScoreHead("frame", "temporal", 1.0), precision="float32")
+
+    def forward(self, clips: Tensor) -> Tensor:
+        expected = self.network.expect(clips)
+        spatial, *_ = stream_loss(expected.spatial, clips[:, 4:], 0.1)
+        temporal, *_ = stream_loss(expected.temporal, frame_differences(clips)[:, 4:], 0.1)
+        return spatial + temporal
+
+
+def train_model(rank: int, folder: Path, clips: list[Tensor]) -> None:
+    """Join a group of two, train three steps on this rank's clips without broadcasting buffers, and save the state."""
+    _join(rank, folder)
+    training = torch.nn.parallel.DistributedDataParallel(_Training(), broadcast_buffers=False)
+    optimizer = torch.optim.Adam([p for p in training.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        training(clips[rank]).backward()
+        optimizer.step()
+    torch.save(training.module.network.state_dict(), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 

@@ -93,6 +93,29 @@ def test_report_is_a_page_to_read(run: tuple) -> None:
     assert "have no past and are left out (10 frames)" in page
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"eval_clip_length": 6},
+        {"eval_clip_length": 7, "eval_batch_size": 3},
+        {"eval_clip_length": 11, "eval_batch_size": 1, "num_workers": 2},
+        {"eval_clip_length": 1000},
+    ],
+    ids=str,
+)
+def test_clips_of_any_length_give_the_results_of_windows(
+    run: tuple, scene: Path, tmp_path: Path, options: dict
+) -> None:
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    (results,) = engine(tmp_path).test(tiny(), datamodule=data(scene, **options), ckpt_path=path)
+    assert results == pytest.approx(run[3], abs=1e-4)
+    (record,) = tmp_path.rglob("scores.csv")
+    frames, before = pd.read_csv(record), pd.read_csv(run[2] / "test" / "scores.csv")
+    assert frames[["video", "frame", "label"]].equals(before[["video", "frame", "label"]])
+    np.testing.assert_allclose(frames.score, before.score, atol=1e-4)
+    np.testing.assert_allclose(frames["frame difference"], before["frame difference"], atol=1e-7)
+
+
 def test_losses_and_memories_of_each_epoch_are_on_record(run: tuple) -> None:
     record = pd.read_csv(run[2] / "training.csv")
     assert record.epoch.tolist() == [0, 1]
@@ -175,12 +198,12 @@ def test_prediction_needs_no_truth_and_keeps_only_judged_frames(run: tuple, scen
         tiny(), datamodule=videos, ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt"
     )
     assert sum(len(batch.pred_score) for batch in predictions) == 19
-    assert predictions[0].image.shape == (8, 1, 3, 16, 16)
-    assert predictions[0].anomaly_map.shape == (8, 1, 16, 16)
-    assert predictions[0].pred_mask.shape == (8, 16, 16)
+    assert predictions[0].image.shape == (19, 1, 3, 16, 16)
+    assert predictions[0].anomaly_map.shape == (19, 1, 16, 16)
+    assert predictions[0].pred_mask.shape == (19, 16, 16)
     assert predictions[0].pred_label.dtype == torch.bool
     items = list(predictions[0])
-    assert len(items) == 8
+    assert len(items) == 19
     assert items[0].pred_score == predictions[0].pred_score[0]
     (record,) = (tmp_path / "out").rglob("scores.csv")
     assert pd.read_csv(record).label.isna().all()

@@ -29,7 +29,7 @@ def batch(channels: int = 3, truth: bool = True, first: int = 24) -> JudgedBatch
 
 def test_highest_and_every_nth_frame_are_saved(tmp_path: Path) -> None:
     visualizer = ClipVisualizer(every=25)
-    trainer = SimpleNamespace(default_root_dir=tmp_path)
+    trainer = SimpleNamespace(default_root_dir=tmp_path, world_size=1)
     visualizer.on_test_batch_end(trainer, None, batch())
     visualizer.on_test_end(trainer, None)
     saved = sorted(str(path.relative_to(tmp_path / "images")) for path in tmp_path.rglob("*.png"))
@@ -38,8 +38,8 @@ def test_highest_and_every_nth_frame_are_saved(tmp_path: Path) -> None:
 
 def test_every_zero_saves_only_the_highest(tmp_path: Path) -> None:
     visualizer = ClipVisualizer(every=0, output_dir=tmp_path / "here")
-    visualizer.on_predict_batch_end(SimpleNamespace(default_root_dir=tmp_path), None, batch(truth=False))
-    visualizer.on_predict_end(SimpleNamespace(default_root_dir=tmp_path), None)
+    visualizer.on_predict_batch_end(SimpleNamespace(default_root_dir=tmp_path, world_size=1), None, batch(truth=False))
+    visualizer.on_predict_end(SimpleNamespace(default_root_dir=tmp_path, world_size=1), None)
     assert len(list((tmp_path / "here").glob("*_highest.png"))) == 2
     assert not list(tmp_path.rglob("0*/*.png"))
 

@@ -25,8 +25,8 @@ class JudgedBatch(ClipBatch):
     """A batch with two more fields, which ``VideoBatch.update`` would drop without a word."""
 
     item_class: ClassVar = JudgedItem
-    prediction: torch.Tensor | None = None  # (b, c, h, w) in [-1, 1]: the final frame Y_hat
-    measurements: torch.Tensor | None = None  # (b, len(MEASUREMENTS))
+    prediction: torch.Tensor | None = None  # (j, c, h, w) in [-1, 1]: the final frame Y_hat
+    measurements: torch.Tensor | None = None  # (j, len(MEASUREMENTS))
 
 
 def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
@@ -43,6 +43,9 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
         )
         raise TypeError(msg)
     length = batch.image.shape[1] if batch.image.ndim == 5 else 1
+    judged = getattr(batch, "judged", None)
+    if judged is not None:  # the first judged frame of a clip counts
+        length = int(judged.any(dim=0).int().argmax()) + 1
     if length <= window:
         msg = (
             f"The data yields clips of {length} frames; STMem with window {window} needs {window + 1}: "
@@ -53,6 +56,9 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
     # Pictures and metrics use what the network sees; carrying the clip twice would double the memory.
     kept["original_image"] = None
     # anomalib's own datamodules do not say these.
+    if kept["judged"] is None:
+        kept["judged"] = torch.zeros(batch.image.shape[:2], dtype=torch.bool, device=batch.image.device)
+        kept["judged"][:, -1] = True
     if kept["video_name"] is None:
         kept["video_name"] = kept["video_path"]
     if kept["gt_mask"] is not None and kept["mask_known"] is None:

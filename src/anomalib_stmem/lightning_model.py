@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 from . import demo_run
 from .batch import JudgedBatch, as_judged_batch
 from .data.demo import WalkwayDemo
+from .devices import share_results_folder
 from .evaluation.evaluator import video_evaluator
 from .evaluation.report import RunReport
 from .export import ClipExport
@@ -101,6 +102,7 @@ class STMem(ClipExport, AnomalibModule):
     trainer: Trainer
     demo_data: WalkwayDemo
     loaded_epochs = 0  # that the checkpoint in force was trained
+    judges_whole_clips = True  # datamodules of ours then give long clips to judge, which cost less per frame
 
     def __init__(
         self,
@@ -251,12 +253,12 @@ class STMem(ClipExport, AnomalibModule):
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=batch_size)
 
     def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
-        """Judge the last frame of each clip; the post-processor calibrates on it."""
+        """Judge the frames of each clip that are due; the post-processor calibrates on them."""
         del args, kwargs
         return self._judge(batch)
 
     def test_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
-        """Judge the last frame of each clip.
+        """Judge the frames of each clip that are due.
 
         Raises:
             ValueError: the test data has no labels.
@@ -268,7 +270,7 @@ class STMem(ClipExport, AnomalibModule):
         return self._judge(batch)
 
     def predict_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
-        """Judge the last frame of each clip."""
+        """Judge the frames of each clip that are due."""
         del args, kwargs
         return self._judge(batch)
 
@@ -279,12 +281,19 @@ class STMem(ClipExport, AnomalibModule):
         outputs.prediction = None
 
     def _judge(self, batch: JudgedBatch) -> JudgedBatch:
-        judged = self.model.judge(batch.image[:, -(self.model.window + 1) :])
+        """Judge the frames that are due; from here on the batch has one row for each, also in ``image``."""
+        window = self.model.window
+        first = int(batch.judged.any(dim=0).int().argmax())
+        clips, due = batch.image[:, first - window :], batch.judged[:, first:]
+        judged = self.model.judge(clips)
+        # What pictures and controls look at: the judged frame and the one before it.
+        batch.image = torch.stack([clips[:, window - 1 : -1][due], clips[:, window:][due]], dim=1)
         return batch.update(
-            pred_score=judged.score[:, -1],
-            anomaly_map=judged.anomaly_map[:, -1:],
-            prediction=judged.prediction[:, -1],
-            measurements=judged.measurements[:, -1],
+            judged=torch.ones_like(batch.image[:, :, 0, 0, 0], dtype=torch.bool),
+            pred_score=judged.score[due],
+            anomaly_map=judged.anomaly_map[due][:, None],
+            prediction=judged.prediction[due],
+            measurements=judged.measurements[due],
         )
 
     # -- training set-up ---------------------------------------------------------------------------------------------
@@ -305,6 +314,7 @@ class STMem(ClipExport, AnomalibModule):
         Raises:
             ValueError: the data labels another frame than the last, or the last epoch would not be validated.
         """
+        share_results_folder(self.trainer)
         # anomalib asks the model, not the data, for this hook; Lightning's warning says no more than that.
         warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
         target = getattr(getattr(self.trainer, "datamodule", None), "target_frame", VideoTargetFrame.LAST)

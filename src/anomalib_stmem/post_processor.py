@@ -117,8 +117,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         """Calibrate the model's score head, and set thresholds."""
         if trainer.sanity_checking or not self._seen.update_called:
             return
-        seen = self._seen.compute().cpu().unique(dim=0)  # in any order, and once where a distributed sampler repeats
-        seen = seen[np.lexsort(seen[:, [4, 3]].T.numpy())]  # by video, then frame
+        seen = self._seen.compute().cpu()  # in any order, and twice where devices share a clip
+        seen = seen[np.unique(seen[:, [3, 4]].numpy(), axis=0, return_index=True)[1]]  # by video, then frame
         self._seen.reset()
         timeline = Timeline(
             seen[:, 3].numpy().astype(np.int64), seen[:, 4].numpy().astype(np.int64), seen[:, 5].numpy()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from anomalib.visualization import Visualizer
 from anomalib.visualization.image.functional import (
     add_text_to_image,
@@ -86,8 +87,14 @@ class ClipVisualizer(Visualizer):
         """Draw the highest-scoring frame of each video."""
         del pl_module
         folder = self._folder(trainer)
-        for video, (_, shown) in self._highest.items():
-            draw(shown).save(folder / f"{Path(video).stem}_highest.png")
+        own = {video: score for video, (score, _) in self._highest.items()}
+        everywhere = [own] * trainer.world_size
+        if trainer.world_size > 1:  # two devices may share a video
+            torch.distributed.all_gather_object(everywhere, own)
+        for video, (score, shown) in self._highest.items():
+            best = max(scores.get(video, -1.0) for scores in everywhere)
+            if score == best:
+                draw(shown).save(folder / f"{Path(video).stem}_highest.png")
         self._highest = {}
 
     on_predict_end = on_test_end

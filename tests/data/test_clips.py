@@ -51,6 +51,30 @@ def test_clips_never_cross_videos_and_judge_their_last_frame() -> None:
     assert [int(dataset[i].frames) for i in range(5)] == [2, 3, 4, 2, 3]
 
 
+@pytest.mark.parametrize("length", range(3, 15))
+@pytest.mark.parametrize("lengths", [(12,), (9, 5), (3, 10)], ids=str)
+def test_with_context_each_frame_is_judged_once(length: int, lengths: tuple[int, ...]) -> None:
+    videos = [video(n, labels=np.arange(n) % 2 == 1) for n in lengths]
+    dataset = ClipDataset(videos, "test", length, context=2)
+    batch = dataset.__getitems__(range(len(dataset)))
+    expected = [frame for n in lengths for frame in range(2, n)]
+    assert batch.frames.tolist() == expected
+    assert batch.image[:, :, 0, 0, 0][batch.judged].tolist() == expected  # the mask picks the frames that it names
+    assert batch.gt_label.tolist() == [frame % 2 == 1 for frame in expected]
+    assert len(batch.video_name) == len(batch.frame_rate) == dataset.num_judged == len(expected)
+    assert not batch.judged[:, :2].any()
+
+
+def test_clips_judged_at_every_frame_are_no_items() -> None:
+    with pytest.raises(TypeError, match="__getitems__"):
+        ClipDataset([video(9)], "test", 5, context=2)[0]
+
+
+def test_video_without_one_judged_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"has 2 frames to draw from, fewer than one clip of 3"):
+        ClipDataset([video(2), video(9)], "test", 6, context=2)
+
+
 def test_stretch_keeps_the_numbers_of_the_whole_video() -> None:
     labels = np.arange(10) >= 8
     dataset = ClipDataset([LabelledVideo("v", CountingVideo(10), 6, 10, labels)], "val", 3)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import TINY_DATA
 
-from anomalib_stmem import STMem, VideoFolder, WalkwayDemo, write_scene
+from anomalib_stmem import FrameDifference, STMem, VideoFolder, WalkwayDemo, write_scene
 from anomalib_stmem.data.datamodule import hold_out
 from anomalib_stmem.data.labels import LabelledVideo
 
@@ -69,10 +69,20 @@ def test_size_is_the_models_unless_named(scene: Path) -> None:
     data = VideoFolder(scene, **TINY_DATA)
     data.trainer = SimpleNamespace(lightning_module=STMem(image_size=(24, 32)), model=None)
     data.setup("test")
-    assert data.test_data[0].image.shape[-2:] == (24, 32)
+    assert data.test_data.__getitems__([0]).image.shape[-2:] == (24, 32)
     data.trainer.lightning_module = STMem(image_size=(16, 16))
     data.setup("test")
-    assert data.test_data[0].image.shape[-2:] == (16, 16)
+    assert data.test_data.__getitems__([0]).image.shape[-2:] == (16, 16)
+
+
+def test_models_of_windows_get_windows_and_stmem_whole_clips(scene: Path) -> None:
+    data = VideoFolder(scene, eval_clip_length=10, **TINY_DATA)
+    lengths = []
+    for model in (STMem(image_size=(16, 16)), FrameDifference(image_size=(16, 16))):
+        data.trainer = SimpleNamespace(lightning_module=model, model=None)
+        data.setup("test")
+        lengths.append((data.test_data.clip_length_in_frames, data.test_data.num_judged))
+    assert lengths == [(10, 2 * 19), (6, 2 * 19)]
 
 
 def test_own_collate_function_gets_items(scene: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from anomalib_stmem.data.order import SHUFFLED_FRAMES, ClipOrder
+from anomalib_stmem.data.order import SHUFFLED_FRAMES, ClipOrder, Share
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3, 5])
@@ -51,3 +51,26 @@ def test_a_resumed_training_goes_on_with_its_epoch() -> None:
     _, second = list(order), list(order)
     resumed.set_epoch(1)
     assert list(resumed) == second
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("devices", [1, 2, 3, 5])
+def test_devices_share_clips_without_repeats_to_judge(devices: int, workers: int) -> None:
+    orders = [ClipOrder([3, 17, 5], 1, 4, workers, False, Share(devices, rank)) for rank in range(devices)]
+    shares = [list(order) for order in orders]
+    assert sorted(sum(shares, [])) == [*range(25)]
+    assert [len(order) for order in orders] == [len(share) for share in shares]
+    assert all(sorted(share) == [*range(min(share), max(share) + 1)] for share in shares)  # each decodes one stretch
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_devices_take_as_many_steps_to_train(devices: int) -> None:
+    orders = [ClipOrder([3, 17, 5], 1, 4, 2, True, Share(devices, rank, True, seed=7)) for rank in range(devices)]
+    shares = [list(order) for order in orders]
+    assert {len(share) for share in shares} == {len(order) for order in orders} == {-(-25 // devices)}
+    assert set(sum(shares, [])) == {*range(25)}
+
+
+def test_more_devices_than_clips_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"2 clips cannot be shared by 3 devices"):
+        ClipOrder([2], 1, 4, 0, False, Share(3, 0))

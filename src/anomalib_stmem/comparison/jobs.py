@@ -119,7 +119,7 @@ class VideoBenchmarkJob(BenchmarkJob):
         fitted = time.perf_counter()
         (metrics,) = engine.test(model, datamodule=data)
         seconds = {"fit_seconds": round(fitted - begin, 1), "test_seconds": round(time.perf_counter() - fitted, 1)}
-        judged = len(data.test_data)
+        judged = data.test_data.num_judged
         left_out = sum(video.last - video.first for video in data.test_data.videos) - judged
         frames = {"frames_judged": judged, "frames_left_out": left_out, "label_set": data.label_set}
         return {name: float(value) for name, value in metrics.items()} | seconds | frames

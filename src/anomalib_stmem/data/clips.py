@@ -26,6 +26,7 @@ from .reader import OPEN_AT_ONCE, Reader
 class ClipItem(VideoItem):
     """One clip of a :class:`ClipBatch`."""
 
+    judged: Tensor | None = None
     video_name: str | None = None
     mask_known: Tensor | None = None
     frame_rate: Tensor | None = None
@@ -36,12 +37,14 @@ class ClipBatch(VideoBatch):
     """A :class:`VideoBatch` that says more about its videos, and whose image may still be bytes.
 
     Bytes are a quarter of the floats to copy between processes and to the device; :func:`as_floats` follows there.
+    Everything but ``image`` and ``judged`` has one row per judged frame, ``j`` in all, clip by clip.
     """
 
     item_class: ClassVar = ClipItem
+    judged: Tensor | None = None  # (b, n), which frames of each clip are judged
     video_name: list[str] | None = None
-    mask_known: Tensor | None = None  # (b,), false where a video without masks has an empty mask to fill the batch
-    frame_rate: Tensor | None = None  # (b,), frames per second
+    mask_known: Tensor | None = None  # (j,), false where a video without masks has an empty mask to fill the batch
+    frame_rate: Tensor | None = None  # (j,), frames per second
 
     @staticmethod
     def validate_image(image: Tensor) -> Tensor:
@@ -55,10 +58,27 @@ def as_floats(batch: ClipBatch) -> ClipBatch:
     return batch
 
 
-class ClipDataset(AnomalibVideoDataset):
-    """Runs of consecutive frames, never across two videos; the last frame of a clip is the judged one.
+@dataclass(frozen=True)
+class Clip:
+    """Where a clip lies in its video, and from which frame on it is judged."""
 
-    With 10 frames, clips of 6 and a stride of 2, the clips are frames 0-5, 2-7 and 4-9, judging 5, 7 and 9.
+    video: LabelledVideo
+    start: int
+    first_judged: int
+    stop: int
+
+    @property
+    def judged(self) -> range:
+        """Numbers of the judged frames."""
+        return range(self.first_judged, self.stop)
+
+
+class ClipDataset(AnomalibVideoDataset):
+    """Runs of consecutive frames, never across two videos.
+
+    By default the last frame of a clip is the judged one: with 10 frames, clips of 6 and a stride of 2, the clips are
+    frames 0-5, 2-7 and 4-9, judging 5, 7 and 9. With a ``context`` every frame that has so many before it is judged,
+    each in one clip: with 12 frames, clips of 9 and a context of 5 the clips are 0-8 judging 5-8, and 3-11 judging 9-11.
 
     Args:
         videos: what to draw from.
@@ -66,9 +86,11 @@ class ClipDataset(AnomalibVideoDataset):
         clip_length_in_frames: frames per clip.
         frames_between_clips: stride between the starts of clips.
         frame_rate: frames per second of videos that do not say theirs.
+        context: frames before a judged frame; the stride follows from it. Where a video is shorter than a clip, all
+            clips are as short as that video.
 
     Raises:
-        ValueError: a video is shorter than a clip.
+        ValueError: a video is shorter than a clip, or than the context and one frame.
     """
 
     def __init__(
@@ -78,8 +100,14 @@ class ClipDataset(AnomalibVideoDataset):
         clip_length_in_frames: int,
         frames_between_clips: int = 1,
         frame_rate: float = 25.0,
+        context: int | None = None,
     ) -> None:
+        if context is not None:
+            shortest = min((video.last - video.first for video in videos), default=clip_length_in_frames)
+            clip_length_in_frames = max(context + 1, min(clip_length_in_frames, shortest))
+            frames_between_clips = clip_length_in_frames - context
         super().__init__(clip_length_in_frames, frames_between_clips, target_frame=VideoTargetFrame.LAST)
+        self.context = context
         self.videos = list(videos)
         self.split = split
         self.frame_rate = frame_rate
@@ -119,12 +147,22 @@ class ClipDataset(AnomalibVideoDataset):
                     f"{self.clip_length_in_frames}. Remove the video or lower the clip length."
                 )
                 raise ValueError(msg)
-            self.clips_of_video.append((length - self.clip_length_in_frames) // self.frames_between_clips + 1)
+            beyond_first = length - self.clip_length_in_frames
+            # Judging every frame, one more clip holds what is left at the end.
+            whole = beyond_first if self.context is None else beyond_first + self.frames_between_clips - 1
+            self.clips_of_video.append(whole // self.frames_between_clips + 1)
         self._clip_ends = list(accumulate(self.clips_of_video))
 
     def __len__(self) -> int:
         """Return the number of clips."""
         return self._clip_ends[-1] if self._clip_ends else 0
+
+    @property
+    def num_judged(self) -> int:
+        """Number of frames that are judged."""
+        if self.context is None:
+            return len(self)
+        return sum(self.videos[i].last - self.videos[i].first - self.context for i in self.samples.video_index)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave open decoders behind: they belong to one process."""
@@ -139,54 +177,69 @@ class ClipDataset(AnomalibVideoDataset):
         self._reader = Reader(keep)
 
     def __getitem__(self, index: int) -> ClipItem:
-        """Read one clip.
+        """Read one clip that is judged at its last frame.
 
         Returns:
             ``image (t, 3, h, w)`` in [0, 1]; ``gt_label``, ``gt_mask (h, w)`` and ``frames`` (its number) of the last
             frame, labels and masks as far as they are known.
+
+        Raises:
+            TypeError: clips are judged at every frame, and so come in batches.
         """
+        if self.context is not None:
+            msg = "Clips that are judged at every frame have no single label; read batches with __getitems__."
+            raise TypeError(msg)
         return cast("ClipItem", as_floats(self.__getitems__([index])).items[0])
 
     def __getitems__(self, indices: Sequence[int]) -> ClipBatch:
         """Read several clips as a batch, ``image (b, t, 3, h, w)`` in bytes: faster than collating items."""
         if self._reader is None:
             self.forget_decoded()
-        places = [self._place(index) for index in indices]
-        clips = [self._reader.read(video.video, start, judged + 1) for video, start, judged in places]
-        _check_one_size(clips, [video for video, _, _ in places])
-        image = torch.from_numpy(np.stack(clips))
+        clips = [self._clip(index) for index in indices]
+        images = [self._reader.read(clip.video.video, clip.start, clip.stop) for clip in clips]
+        _check_one_size(images, [clip.video for clip in clips])
+        image = torch.from_numpy(np.stack(images))
         if self.augmentations:
-            image = torch.stack([self.augmentations(VideoTensor(clip)) for clip in image])
-        labels = [video.label(judged) for video, _, judged in places]
-        masks, known = self._masks(places, clips[0].shape[2:])
+            image = torch.stack([self.augmentations(VideoTensor(one)) for one in image])
+        judged = [(clip.video, number) for clip in clips for number in clip.judged]
+        labels = [video.label(number) for video, number in judged]
+        masks, known = self._masks(judged, images[0].shape[2:])
+        first = torch.tensor([clip.first_judged - clip.start for clip in clips])
         return ClipBatch(
             image=image,
+            judged=torch.arange(self.clip_length_in_frames) >= first[:, None],
             # From the mask at full size: a thin mask may vanish when it shrinks.
             gt_label=None if None in labels else torch.tensor(labels),
             gt_mask=masks,
-            video_path=[str(video.video.path) for video, _, _ in places],
-            frames=torch.tensor([judged for _, _, judged in places]),
-            last_frame=torch.tensor([video.last - 1 for video, _, _ in places]),
-            video_name=[video.name for video, _, _ in places],
+            video_path=[str(video.video.path) for video, _ in judged],
+            frames=torch.tensor([number for _, number in judged]),
+            last_frame=torch.tensor([video.last - 1 for video, _ in judged]),
+            video_name=[video.name for video, _ in judged],
             mask_known=known,
-            frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate for video, _, _ in places]),
+            frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate for video, _ in judged]),
         )
 
-    def _place(self, index: int) -> tuple[LabelledVideo, int, int]:
-        """Find the video of a clip, and its first and its judged frame."""
+    def _clip(self, index: int) -> Clip:
+        """Find a clip by its number."""
         row = bisect_right(self._clip_ends, index)
-        stretch = self.videos[self.samples.video_index[row]]
+        video = self.videos[self.samples.video_index[row]]
         local = index - (self._clip_ends[row - 1] if row else 0)
-        start = stretch.first + local * self.frames_between_clips
-        return stretch, start, start + self.clip_length_in_frames - 1
+        start = video.first + local * self.frames_between_clips
+        if self.context is None:
+            stop = start + self.clip_length_in_frames
+            return Clip(video, start, stop - 1, stop)
+        # The last clip ends with the video, and leaves out what the one before it judges.
+        first_judged = start + self.context
+        start = min(start, video.last - self.clip_length_in_frames)
+        return Clip(video, start, first_judged, start + self.clip_length_in_frames)
 
     def _masks(
-        self, places: list[tuple[LabelledVideo, int, int]], size: tuple[int, ...]
+        self, judged: list[tuple[LabelledVideo, int]], size: tuple[int, ...]
     ) -> tuple[MaskTensor | None, Tensor | None]:
         """Masks of the judged frames, and for which they are known; ``None`` if no video of the dataset has any."""
         if not any(video.masks for video in self.videos):
             return None, None
-        masks = [video.mask(judged) for video, _, judged in places]
+        masks = [video.mask(number) for video, number in judged]
         filled = np.stack([np.zeros(size, bool) if mask is None else mask for mask in masks])
         return MaskTensor(torch.from_numpy(filled)), torch.tensor([mask is not None for mask in masks])
 

@@ -24,7 +24,7 @@ from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
 from .frames import Damaged, Size, Video, open_video
 from .labels import LabelledVideo
-from .order import ClipOrder
+from .order import ClipOrder, Share
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ class ClipData(AnomalibVideoDataModule):
         frames_between_clips: stride between training clips. Test clips always have stride 1: every frame is judged.
         train_clip_length: frames per training clip. Longer ones encode each frame fewer times and give the same
             loss per frame. Defaults to ``clip_length_in_frames``.
+        eval_clip_length: frames per clip to judge. All but the first ``clip_length_in_frames - 1`` are judged, so each
+            frame is encoded about once; the numbers are those of windows, frame for frame. Models that do not judge
+            whole clips get windows.
         train_batch_size: clips per training step.
         eval_batch_size: clips per validation, test or prediction step.
         num_workers: processes that decode and read clips.
@@ -70,8 +73,9 @@ class ClipData(AnomalibVideoDataModule):
         clip_length_in_frames: int = 6,
         frames_between_clips: int = 1,
         train_clip_length: int | None = None,
+        eval_clip_length: int = 16,
         train_batch_size: int = 8,
-        eval_batch_size: int = 8,
+        eval_batch_size: int = 2,
         num_workers: int = 2,
         val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
         image_size: tuple[int, int] | None = None,
@@ -91,11 +95,12 @@ class ClipData(AnomalibVideoDataModule):
         self.clip_length_in_frames = clip_length_in_frames
         self.frames_between_clips = frames_between_clips
         self.train_clip_length = train_clip_length or clip_length_in_frames
+        self.eval_clip_length = eval_clip_length
         self.image_size = image_size
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
         self.damaged: Damaged = damaged
         self.frame_rate = frame_rate
-        self._size_read: Size | None = None
+        self._read_for: tuple[Size | None, bool] | None = None  # frame size, and whether whole clips are judged
 
     # -- what a layout answers ---------------------------------------------------------------------------------------
 
@@ -115,11 +120,12 @@ class ClipData(AnomalibVideoDataModule):
 
     def open_videos(self, paths: Sequence[Path]) -> list[Video]:
         """Open several videos at a time as the options say; headers are checked, files counted, caches filled."""
+        size = self._wanted_size()
 
         def open_one(path: Path) -> Video:
             if self.cache_dir is None:
-                return open_video(path, self._size_read, self.damaged)
-            return open_cached(path, self.cache_dir, self._size_read, self.damaged)
+                return open_video(path, size, self.damaged)
+            return open_cached(path, self.cache_dir, size, self.damaged)
 
         with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
             opened = pool.map(open_one, paths)
@@ -132,9 +138,9 @@ class ClipData(AnomalibVideoDataModule):
         self._update_augmentations()
 
     def _setup(self, _stage: str | None = None) -> None:
-        size = self._wanted_size()
-        if size != self._size_read:  # another model than before
-            self._size_read = size
+        read_for = self._wanted_size(), self._whole_clips()
+        if read_for != self._read_for:  # another model than before
+            self._read_for = read_for
             for part in ("train_data", "val_data", "test_data"):
                 self.__dict__.pop(part, None)
         judging = _stage in {TrainerFn.TESTING, TrainerFn.PREDICTING, "test", "predict"}
@@ -152,6 +158,11 @@ class ClipData(AnomalibVideoDataModule):
         if not resizes or len(resizes[0].size) != 2:  # one number means the shorter edge
             return None
         return (int(resizes[0].size[0]), int(resizes[0].size[1]))
+
+    def _whole_clips(self) -> bool:
+        """Whether the model at hand judges every frame of a clip; a collate function of items needs windows."""
+        model = getattr(self.trainer, "lightning_module", None)
+        return getattr(model, "judges_whole_clips", False) and self.external_collate_fn is None
 
     def _split_training(self) -> None:
         """Make training and validation data."""
@@ -180,7 +191,10 @@ class ClipData(AnomalibVideoDataModule):
             )
 
     def _clips(self, videos: list[LabelledVideo], split: str) -> ClipDataset:
-        return ClipDataset(videos, split, self.clip_length_in_frames, frame_rate=self.frame_rate)
+        length, context = self.clip_length_in_frames, None
+        if self._whole_clips():
+            length, context = max(length, self.eval_clip_length), length - 1
+        return ClipDataset(videos, split, length, frame_rate=self.frame_rate, context=context)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
         """Turn bytes into floats where they are used."""
@@ -189,27 +203,43 @@ class ClipData(AnomalibVideoDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Training clips, shuffled; batches hold bytes until they are on the device."""
-        return self._loader(self.train_data, self.train_batch_size, shuffle=True)
+        return self._loader(self.train_data, self.train_batch_size, shuffle=True, repeat=True)
 
     def val_dataloader(self) -> DataLoader:
         """Normal clips that calibrate the scores."""
-        return self._loader(self.val_data, self.eval_batch_size, shuffle=False)
+        # In the middle of a training all devices must take as many steps; calibration counts a frame once.
+        return self._loader(self.val_data, self.eval_batch_size, shuffle=False, repeat=True)
 
     def test_dataloader(self) -> DataLoader:
         """Every test frame with a full window before it."""
-        return self._loader(self.test_data, self.eval_batch_size, shuffle=False)
+        return self._loader(self.test_data, self.eval_batch_size, shuffle=False, repeat=False)
 
-    def _loader(self, dataset: ClipDataset, batch_size: int, shuffle: bool) -> DataLoader:
-        step = dataset.frames_between_clips
+    def _loader(self, dataset: ClipDataset, batch_size: int, shuffle: bool, repeat: bool) -> DataLoader:
         return DataLoader(
             dataset,
             batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
-            sampler=ClipOrder(dataset.clips_of_video, step, batch_size, self.num_workers, shuffle),
+            sampler=ClipOrder(
+                dataset.clips_of_video,
+                dataset.frames_between_clips,
+                batch_size,
+                self.num_workers,
+                shuffle,
+                self._share(repeat),
+            ),
             num_workers=self.num_workers,
             collate_fn=partial(_of_items, self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_begin_worker,
         )
+
+
+    def _share(self, repeat: bool) -> Share:
+        """Return which part of the clips this device takes."""
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return Share()
+        seed = trainer.strategy.broadcast(torch.initial_seed())  # devices may have drawn their own
+        return Share(trainer.world_size, trainer.global_rank, repeat, seed)
 
 
 def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[LabelledVideo]]:

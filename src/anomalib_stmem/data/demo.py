@@ -32,7 +32,7 @@ class WalkwayDemo(VideoFolder):
         frames_between_clips: int = 3,
         train_clip_length: int | None = 10,
         train_batch_size: int = 4,
-        eval_batch_size: int = 16,
+        eval_batch_size: int = 4,
         **reading: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(

@@ -1,15 +1,29 @@
 """In which order clips are read: shuffled enough to train on, and so that each worker decodes each frame once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DistributedSampler
 
 SHUFFLED_FRAMES = 512  # span of video within which training clips are shuffled; what a worker must keep decoded
 
 
-class ClipOrder(Sampler[int]):
+@dataclass(frozen=True)
+class Share:
+    """Which part of all clips a device takes: the ``rank``-th of ``devices`` consecutive ones."""
+
+    devices: int = 1
+    rank: int = 0
+    repeat: bool = False  # some clips, so that all devices have as many; otherwise each clip is on one device
+    seed: int | None = None  # that all devices draw with; torch's by default
+
+
+class ClipOrder(DistributedSampler[int]):
     """Clip numbers in an order that decodes forwards.
+
+    A ``DistributedSampler`` by name only: any other would be wrapped by Lightning in one that deals out clips one by
+    one, so that every device decodes every video, and repeats some of them in tests.
 
     A ``DataLoader`` hands its k-th batch to worker ``k mod num_workers``. So the clips are cut into one run per worker,
     and the batches of the runs take turns: each worker goes through its own videos from start to end, at most two
@@ -26,32 +40,51 @@ class ClipOrder(Sampler[int]):
         batch_size: of the loader.
         num_workers: of the loader.
         shuffle: whether to train (random) or to judge (in order).
+        share: of this device.
+
+    Raises:
+        ValueError: there are fewer clips than devices.
     """
 
     def __init__(
-        self, clips_of_video: Sequence[int], clip_step: int, batch_size: int, num_workers: int, shuffle: bool
+        self,
+        clips_of_video: Sequence[int],
+        clip_step: int,
+        batch_size: int,
+        num_workers: int,
+        shuffle: bool,
+        share: Share = Share(),  # noqa: B008  # frozen
     ) -> None:
+        if sum(clips_of_video) < share.devices > 1:
+            msg = f"{sum(clips_of_video)} clips cannot be shared by {share.devices} devices. Lower --trainer.devices."
+            raise ValueError(msg)
         self._clips_of_video = torch.tensor(clips_of_video)
         self._stretch = max(batch_size, SHUFFLED_FRAMES // clip_step)
         self._batch_size, self._lanes, self._shuffle = batch_size, max(1, num_workers), shuffle
-        self._seed, self._epoch = torch.initial_seed(), 0
+        self._share = share
+        self._seed, self._epoch = torch.initial_seed() if share.seed is None else share.seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Go on from an epoch; Lightning calls it."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of clips."""
-        return int(self._clips_of_video.sum())
+        """Return the number of clips of this device."""
+        total, devices = int(self._clips_of_video.sum()), self._share.devices
+        more = self._share.repeat or self._share.rank < total % devices
+        return total // devices + (total % devices > 0 and more)
 
     def __iter__(self) -> Iterator[int]:
         """Go through all clips once."""
-        batches = self._sequence().split(self._batch_size)
+        sequence, devices = self._sequence(), self._share.devices
+        if self._share.repeat:
+            sequence = torch.cat([sequence, sequence[: -len(sequence) % devices]])
+        batches = sequence.tensor_split(devices)[self._share.rank].split(self._batch_size)
         for turn in _take_turns(len(batches), self._lanes):
             yield from batches[turn].tolist()
 
     def _sequence(self) -> torch.Tensor:
-        clips = torch.arange(len(self)).split(self._clips_of_video.tolist())
+        clips = torch.arange(int(self._clips_of_video.sum())).split(self._clips_of_video.tolist())
         if not self._shuffle:
             return torch.cat(clips)
         draw = torch.Generator().manual_seed((self._seed + self._epoch) % 2**63)
