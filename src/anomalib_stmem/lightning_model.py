@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 
 from . import demo_run
+from .archive_record import ArchiveRecord
 from .batch import JudgedBatch, as_judged_batch
 from .data.demo import WalkwayDemo
 from .devices import share_results_folder
@@ -198,8 +199,8 @@ class STMem(ClipExport, AnomalibModule):
         return ClipVisualizer()
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        """Add the report to anomalib's components."""
-        return [*cast("Sequence[Callback]", super().configure_callbacks()), RunReport()]
+        """Add the records to anomalib's components."""
+        return [*cast("Sequence[Callback]", super().configure_callbacks()), RunReport(), ArchiveRecord()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -301,7 +302,8 @@ class STMem(ClipExport, AnomalibModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam (0.9, 0.999), annealed along a cosine over all steps of the run."""
         moved = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.Adam(moved, lr=self._options.learning_rate, betas=(0.9, 0.999))
+        fused = self.device.type in {"cpu", "cuda"} or None
+        optimizer = torch.optim.Adam(moved, lr=self._options.learning_rate, betas=(0.9, 0.999), fused=fused)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         # By the fraction of the run and not CosineAnnealingLR, whose saved T_max would send the rate up again where a
         # resumed run has more epochs than the first.

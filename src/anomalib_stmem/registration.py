@@ -15,7 +15,7 @@ PIPELINES = "anomalib.cli.pipelines"
 # What each anomalib package gains once it is imported.
 ADDED = {
     "anomalib.models": ("STMem", "FrameDifference"),
-    "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "WalkwayDemo"),
+    "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "VideoArchive", "WalkwayDemo"),
     PIPELINES: ("VideoBenchmark",),
 }
 

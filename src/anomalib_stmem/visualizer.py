@@ -69,6 +69,8 @@ class ClipVisualizer(Visualizer):
     ) -> None:
         """Draw the frames that are due, and remember the highest score of each video."""
         del pl_module, args, kwargs
+        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
+            return
         folder = self._folder(trainer)
         for place in range(len(outputs.image)):
             video = outputs.video_path[place] if outputs.video_path is not None else "video"
@@ -86,6 +88,8 @@ class ClipVisualizer(Visualizer):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the highest-scoring frame of each video."""
         del pl_module
+        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
+            return  # devices end hours apart, and must not wait for each other
         folder = self._folder(trainer)
         own = {video: score for video, (score, _) in self._highest.items()}
         everywhere = [own] * trainer.world_size

@@ -77,7 +77,9 @@ class RunReport(Callback):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Record a batch."""
-        del trainer, args, kwargs
+        del args, kwargs
+        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
+            return
         self._rows.append(frame_rows(outputs, pl_module.model.head))
 
     on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments

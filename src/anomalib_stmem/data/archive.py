@@ -1,0 +1,199 @@
+"""A folder of many videos to be judged, on any number of devices, and gone on with after a stop."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import cv2
+import torch
+from anomalib.data.datamodules.base.video import AnomalibVideoDataModule
+from anomalib.data.transforms.utils import extract_transforms_by_type
+from anomalib.data.utils import ValSplitMode
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torchvision.transforms.v2 import Resize
+
+from .clips import ClipBatch, as_floats, as_it_is
+from .frames import Frame, FrameFolder, Size, find_videos, planes, video_name
+
+logger = logging.getLogger(__name__)
+
+
+class VideoArchive(AnomalibVideoDataModule):
+    """Judge every video under a folder, and write one file of scores per video as it ends.
+
+    Each video is decoded once, by one worker of one device. Its scores appear under ``results_dir`` when it is done;
+    videos whose file is there are passed over, so a run that was stopped goes on where it was. A video that cannot be
+    judged costs only itself: ``<video>.failed`` says why, and the next run tries again. For ``anomalib predict``.
+
+    Args:
+        root: folder of videos, as deep as you like: files, or folders of images.
+        results_dir: gets ``<video>.csv`` (frame, seconds, score, pred_score, pred_label) and ``summary.csv``.
+        clip_length_in_frames: the model's ``window`` + 1.
+        eval_clip_length: frames per clip; the more, the fewer are encoded twice, and the more memory it takes.
+        num_workers: processes per device that decode; each takes whole videos.
+        frame_rate: frames per second of videos that do not say theirs.
+
+    Raises:
+        ValueError: clips leave no frame to judge.
+    """
+
+    keeps_own_record = True  # reports and pictures of a whole run would hold all of it in memory
+
+    def __init__(
+        self,
+        root: Path | str,
+        results_dir: Path | str = "archive_scores",
+        clip_length_in_frames: int = 6,
+        eval_clip_length: int = 32,
+        num_workers: int = 1,
+        frame_rate: float = 25.0,
+    ) -> None:
+        super().__init__(1, 1, num_workers, val_split_mode=ValSplitMode.NONE)
+        if eval_clip_length < clip_length_in_frames:
+            msg = f"eval_clip_length must be at least clip_length_in_frames, {clip_length_in_frames}; got {eval_clip_length}."
+            raise ValueError(msg)
+        self.root, self.results_dir = Path(root), Path(results_dir)
+        self.clip_length_in_frames, self.eval_clip_length = clip_length_in_frames, eval_clip_length
+        self.frame_rate = frame_rate
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find the videos; none is opened yet."""
+        del stage
+        self.videos = {video_name(path, self.root): path for path in find_videos(self.root)}
+
+    def _setup(self, _stage: str | None = None) -> None:
+        """Do nothing; :meth:`setup` is all there is."""
+
+    def predict_dataloader(self) -> DataLoader:
+        """Clips of the videos of this device that have no scores yet."""
+        trainer = self.trainer
+        devices, rank = (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
+        # Shared out before looking what is done, which would differ from device to device.
+        own = list(self.videos.items())[rank::devices]
+        left = {name: path for name, path in own if not self.scores_of(name).exists()}
+        if len(left) < len(own):
+            logger.warning("%d of %d videos have scores in %s already.", len(own) - len(left), len(own), self.results_dir)
+        resizes: list[Any] = extract_transforms_by_type(
+            getattr(getattr(getattr(trainer, "lightning_module", None), "pre_processor", None), "transform", None), Resize
+        )
+        size = (int(resizes[0].size[0]), int(resizes[0].size[1])) if resizes else None
+        return DataLoader(
+            ArchiveClips(self, left, size),
+            batch_size=None,
+            num_workers=min(self.num_workers, max(1, len(left))),
+            collate_fn=as_it_is,
+        )
+
+    def train_dataloader(self) -> NoReturn:
+        """Refuse: an archive is only judged.
+
+        Raises:
+            TypeError: always.
+        """
+        msg = "VideoArchive is for `anomalib predict`. Train and test with VideoFolder."
+        raise TypeError(msg)
+
+    val_dataloader = test_dataloader = train_dataloader
+
+    def transfer_batch_to_device(self, batch: ClipBatch, device: torch.device, dataloader_idx: int) -> ClipBatch:
+        """Turn bytes into floats where they are used."""
+        return as_floats(super().transfer_batch_to_device(batch, device, dataloader_idx))
+
+    def scores_of(self, video: str) -> Path:
+        """Return the file of a video's scores."""
+        return self.results_dir / f"{video}.csv"
+
+    def note_failure(self, video: str, reason: str) -> None:
+        """Write down why a video has no scores."""
+        note = self.results_dir / f"{video}.failed"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(reason + "\n")
+        logger.warning("%s was not judged: %s", video, reason)
+
+
+class ArchiveClips(IterableDataset):
+    """Batches of one clip, video by video.
+
+    ``last_frame`` is the latest frame decoded so far: beyond the clip, unless the clip ends its video.
+
+    Args:
+        archive: whose options hold.
+        videos: paths by name.
+        size_hw: frames are resized to; ``None`` leaves them as they are.
+    """
+
+    def __init__(self, archive: VideoArchive, videos: dict[str, Path], size_hw: Size | None) -> None:
+        self._context, self._length = archive.clip_length_in_frames - 1, archive.eval_clip_length
+        self._results, self._rate = archive.note_failure, archive.frame_rate
+        self._videos, self._size = videos, size_hw
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        """Go through the videos of this worker."""
+        worker = get_worker_info()
+        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for name, path in list(self._videos.items())[first::step]:
+            try:
+                yield from self._clips(name, path)
+            except (ValueError, OSError, cv2.error) as error:
+                self._results(name, str(error))
+
+    def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
+        rate, frames = open_forwards(path, self._size)
+        held: list[Frame] = []
+        number = -1  # of the last frame held
+        for frame in frames:
+            if len(held) == self._length:
+                yield self._clip(name, path, held, number, rate or self._rate, ends=False)
+                held = held[-self._context :]
+            held.append(frame)
+            number += 1
+        if number < self._context:
+            msg = f"{path} has {number + 1} frames, fewer than one window and a frame to judge ({self._context + 1})."
+            raise ValueError(msg)
+        yield self._clip(name, path, held, number, rate or self._rate, ends=True)
+
+    def _clip(self, name: str, path: Path, held: list[Frame], last: int, rate: float, ends: bool) -> ClipBatch:  # noqa: PLR0917
+        count = len(held) - self._context
+        return ClipBatch(
+            image=torch.stack([torch.from_numpy(frame) for frame in held])[None],
+            judged=(torch.arange(len(held)) >= self._context)[None],
+            video_path=[str(path)] * count,
+            video_name=[name] * count,
+            frames=torch.arange(last - count + 1, last + 1),
+            last_frame=torch.full((count,), last if ends else last + 1),
+            frame_rate=torch.full((count,), float(rate)),
+        )
+
+
+def open_forwards(path: Path, size_hw: Size | None) -> tuple[float | None, Iterator[Frame]]:
+    """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
+
+    Returns:
+        Frames per second where the video says, and its frames.
+
+    Raises:
+        ValueError: nothing can be decoded.
+    """
+    if path.is_dir():
+        folder = FrameFolder(path, size_hw)
+        return folder.frame_rate, folder.frames()
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    decoded, first = capture.read()
+    if not decoded:
+        msg = f"cv2 decodes no frame of {path}. The file is empty, damaged, or in a codec that cv2 lacks."
+        raise ValueError(msg)
+    size = size_hw or (first.shape[0], first.shape[1])
+
+    def frames() -> Iterator[Frame]:
+        frame, going = first, True
+        while going:
+            if frame.shape != first.shape:
+                msg = f"The frame size changes within {path}: {first.shape[:2]}, then {frame.shape[:2]}."
+                raise ValueError(msg)
+            yield planes(frame, size)
+            going, frame = capture.read()
+        capture.release()
+
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return (rate if 0 < rate < 1000 else None), frames()
