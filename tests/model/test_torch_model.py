@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
@@ -160,6 +161,19 @@ def test_bfloat16_stays_close_and_predicts_float32() -> None:
     one, other = exact.judge(clip), coarse.judge(clip)
     assert other.prediction.dtype == torch.float32
     torch.testing.assert_close(other.prediction, one.prediction, atol=0.05, rtol=0)
+
+
+def test_compiles_whole_and_once_for_all_lengths() -> None:
+    """Without a graph break (``fullgraph``); by dynamo alone, because building code for a CPU takes minutes."""
+    counter = CompileCounter()
+    torch._dynamo.reset()
+    plain, network = build().train(), build().train()
+    network.compile_streams(fullgraph=True, backend=counter)
+    for number, frames in ((4, 12), (4, 9), (5, 10), (4, 15)):  # 16 maps and more: torch guards conv2d there on CPUs
+        clip = clips(frames, number)
+        torch.testing.assert_close(network.expect(clip).final, plain.expect(clip).final)
+    assert counter.frame_count == 1  # which both sub-networks share
+    torch._dynamo.reset()
 
 
 def test_options_of_the_ablations_change_the_network() -> None:

@@ -11,7 +11,7 @@ A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each fra
 (:meth:`STMemModel.step`). All three give the same numbers.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
@@ -77,6 +77,16 @@ class STMemModel(nn.Module):
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
         self.to(memory_format=fastest_layout())
+
+    def compile_streams(self, **options: Any) -> None:
+        """Let ``torch.compile`` fuse each sub-network, for clips of any number and length.
+
+        Args:
+            **options: of ``torch.compile``.
+        """
+        for stream in (self.spatial, self.temporal):
+            if stream is not None:
+                stream.compile(dynamic=True, **options)
 
     def expect(self, clips: Tensor) -> Expectation:
         """Predict every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1]; in training, the memories learn from them.
