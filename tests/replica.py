@@ -52,7 +52,7 @@ class _Training(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        architecture = Architecture(channels=1, width=2, memory_items=4, memory_momentum=0.9, memory_restart=2)
+        architecture = Architecture(channels=1, width=2, stem=1, memory_items=4, memory_momentum=0.9, memory_restart=2)
         self.network = STMemModel(architecture, ScoreHead("frame", "temporal", 1.0), precision="float32")
 
     def forward(self, clips: Tensor) -> Tensor:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anomalib.engine import Engine
+from conftest import TINY_MODEL
 from makers import write_video
 from test_devices import anomalib, flags
 from trained import calibrated
 
 from anomalib_stmem import STMem, VideoArchive, VideoFolder
 
-MODEL = {"image_size": (16, 16), "width": 2, "memory_items": 3, "precision": "float32", "stem": 1}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_stopped_run_goes_on_where_it_was(archive: Path, tmp_path: Path) -> No
 
     results = tmp_path / "scores"
     with pytest.raises(BaseException):  # noqa: B017, PT011  # Lightning may turn the interrupt into an exit
-        judge(archive, results, Stopped(**MODEL))
+        judge(archive, results, Stopped(**TINY_MODEL))
     done = {path.name: path.stat().st_mtime_ns for path in results.rglob("*.csv")}
     assert "01.csv" in done
     assert len(done) < 3
@@ -91,7 +91,7 @@ def test_an_archive_is_only_judged(archive: Path) -> None:
 
 
 def test_two_devices_share_the_videos(archive: Path, tmp_path: Path) -> None:
-    common = ["--model", "STMem", *flags("model", MODEL), "--data", "VideoArchive", "--data.root", str(archive)]
+    common = ["--model", "STMem", *flags("model", TINY_MODEL), "--data", "VideoArchive", "--data.root", str(archive)]
     devices = ["--trainer.accelerator", "cpu", "--trainer.strategy", "ddp", "--trainer.devices", "2"]
     anomalib("predict", *common, "--data.results_dir", "scores", *devices, folder=tmp_path)
     assert sorted(path.name for path in (tmp_path / "scores").rglob("*.csv")) == [

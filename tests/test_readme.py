@@ -17,6 +17,8 @@ TINY = [
     "[16,16]",
     "--model.width",
     "2",
+    "--model.stem",
+    "1",
     "--model.memory_items",
     "3",
     "--trainer.accelerator",

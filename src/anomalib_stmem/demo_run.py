@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 OPTIONS: dict[str, Any] = {
     "image_size": (64, 64),
     "width": 8,
+    "stem": 1,
     "memory_items": 8,
     "score_error": "sum",
     "learning_rate": 3e-3,

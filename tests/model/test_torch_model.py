@@ -10,7 +10,7 @@ from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 
 def build(streams: str = "both", **options) -> STMemModel:  # noqa: ANN003
-    defaults = {"channels": 1, "width": 4, "memory_items": 5}
+    defaults = {"channels": 1, "width": 4, "stem": 1, "memory_items": 5}
     torch.manual_seed(0)
     network = STMemModel(Architecture(**(defaults | options)), ScoreHead("patch", "sum", 0.8), streams, "float32")
     for module in network.modules():  # running statistics that are not the identity
@@ -21,7 +21,7 @@ def build(streams: str = "both", **options) -> STMemModel:  # noqa: ANN003
 
 
 def clips(frames: int, batch: int = 2, channels: int = 1) -> torch.Tensor:
-    return torch.rand(batch, frames, channels, 16, 24) * 2 - 1
+    return torch.rand(batch, frames, channels, 16, 32) * 2 - 1
 
 
 ABLATIONS = [
@@ -38,6 +38,7 @@ ABLATIONS = [
     {"streams": "spatial"},
     {"streams": "temporal"},
     {"channels": 3},
+    {"stem": 2},
     {"window": 3},
     {"window": 4},
     {"window": 7},
@@ -102,7 +103,7 @@ def test_forward_judges_every_frame_clip_by_clip() -> None:
     clip = clips(frames=9)
     inferred, judged = network(clip), network.judge(clip)
     torch.testing.assert_close(inferred.pred_score, judged.score.flatten())
-    torch.testing.assert_close(inferred.anomaly_map, judged.anomaly_map.view(8, 1, 16, 24))
+    torch.testing.assert_close(inferred.anomaly_map, judged.anomaly_map.view(8, 1, 16, 32))
     assert network(clip[:, :6]).pred_score.shape == (2,)
 
 
@@ -145,6 +146,7 @@ def test_impossible_clip_is_refused(shape: tuple[int, ...], complaint: str) -> N
         ({"window": 2}, "window"),
         ({"channels": 2}, "channels"),
         ({"width": 0}, "width"),
+        ({"stem": 3}, "stem must be 1, 2 or 4"),
         ({"shift_fraction": 2.0}, "shift"),
     ],
 )

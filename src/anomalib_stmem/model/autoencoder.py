@@ -22,8 +22,8 @@ class Architecture:
     """What the ablations of Tables II-IV switch; :class:`~anomalib_stmem.STMem` documents each field."""
 
     channels: int = 3
-    width: int = 32
-    stem: int = 1
+    width: int = 16
+    stem: int = 2
     window: int = 5
     rtsm: bool = True
     shift_fraction: float = 0.25

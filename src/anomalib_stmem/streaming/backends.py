@@ -168,6 +168,8 @@ class OnnxBackend:
             raise ValueError(msg)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # Waiting threads would hold the cores that decode and resize the next frame.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted = [name for name in runtime.get_available_providers() if name.startswith(("CUDA", "CPU"))]
         self._session = runtime.InferenceSession(str(path), options, providers=wanted)
         self.info = _info_of(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)

@@ -92,7 +92,8 @@ class FrameStreams:
             return {}
         everyone = rows == list(range(len(self._rows)))
         state = self._state if everyone else {name: part[rows] for name, part in self._state.items()}
-        scores, labels, maps, state = self._backend.run(torch.stack(pictures), state)
+        # Stacked by numpy: torch's threads, once awake, would spin beside those of another runtime.
+        scores, labels, maps, state = self._backend.run(torch.from_numpy(np.stack(pictures)), state)
         if everyone:
             self._state = state
         else:
@@ -227,7 +228,7 @@ class FrameStream:
         self._streams.restore(saved)
 
 
-def _to_planes(frame: Frame, size_hw: Size) -> Tensor:
+def _to_planes(frame: Frame, size_hw: Size) -> NDArray[np.float32]:
     """Resize as the datamodules do, and map to ``(3, h, w)`` RGB floats in [0, 1]."""
     if isinstance(frame, Tensor):
         image = np.ascontiguousarray(frame.detach().cpu().permute(1, 2, 0).flip(-1) if frame.ndim == 3 else frame.cpu())
@@ -237,5 +238,5 @@ def _to_planes(frame: Frame, size_hw: Size) -> Tensor:
         image = image.astype(np.float32)
     if image.ndim == 2 or image.shape[2] == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    picture = torch.from_numpy(planes(image, size_hw))
-    return picture.float() / 255 if picture.dtype == torch.uint8 else picture
+    picture = planes(image, size_hw)
+    return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
