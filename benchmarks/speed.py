@@ -1,6 +1,6 @@
 """How fast STMem judges and trains on this machine, in window, clip and stream mode, beside what the machine could do.
 
-    python benchmarks/speed.py [--video FILE] [--size 256 256] [--width 16 --stem 2] [--json rows.json --chart speed.png]
+    python benchmarks/speed.py [--video FILE] [--size 256 256] [--width 16 --stem 2] [--json FILE] [--chart FILE]
 
 Everything in one run: frames per second and latency of the network alone for each mode, runtime and precision (both
 sub-networks run in all of them); end to end from a video file; training; the share of convolutions and memories; peak
@@ -96,7 +96,11 @@ def network_rows(model: STMem, options: argparse.Namespace, device: torch.device
     if "torch" in options.runtimes:
         for precision in precisions:
             with torch.no_grad():
-                for mode, frames, plain in (("plain window", window, True), ("window", window, False), ("clip", CLIP, False)):
+                for mode, frames, plain in (
+                    ("plain window", window, True),
+                    ("window", window, False),
+                    ("clip", CLIP, False),
+                ):
                     times = timed(clip_work(model, frames, precision, device, plain), device)
                     yield row(mode, "torch", precision, times, judged if mode == "clip" else 1)
             backend = TorchBackend(model, precision, device=device)
@@ -171,7 +175,7 @@ def row(mode: str, runtime: str, precision: str, times: Times, judged: int) -> R
     }
 
 
-def end_to_end(model: STMem, options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
+def end_to_end(options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
     """Decode a video file, resize, judge: frames per second of the whole, by the fastest means of each runtime."""
     with tempfile.TemporaryDirectory() as scratch:
         path = options.video
@@ -239,7 +243,9 @@ def training_rows(model: STMem, options: argparse.Namespace, device: torch.devic
 
 def convolution_share(work: Callable[[], object]) -> float:
     """Share of the time of all operators that convolutions take, forwards and backwards."""
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]) as ran:
+    with profile(
+        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+    ) as ran:
         work()
     kind = "self_device_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
     times = {event.key: getattr(event, kind) for event in ran.key_averages()}
@@ -320,7 +326,9 @@ def draw(rows: list[Row], least: dict[str, float], path: Path) -> None:
     bars = axes.barh(names, [one["fps"] for one in shown], color=[colours[one["mode"]] for one in shown])
     axes.bar_label(bars, fmt="%.1f", padding=3)
     for (precision, seconds), style in zip(least.items(), ("--", ":"), strict=True):
-        axes.axvline(1 / seconds, color="black", linestyle=style, label=f"floor of a stream, {precision}: {1 / seconds:.0f}")
+        axes.axvline(
+            1 / seconds, color="black", linestyle=style, label=f"floor of a stream, {precision}: {1 / seconds:.0f}"
+        )
     axes.set_xlabel("frames per second, network only, one camera")
     axes.legend(loc="lower right")
     axes.margins(x=0.08)
@@ -359,11 +367,13 @@ def main() -> None:
         if one["mode"] == "stream" and one["precision"] in least:
             one["over_floor"] = one["median_ms"] / 1e3 / least[one["precision"]]
         rows.append(one)
-        print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{value:<16}" for key, value in one.items()))
+        print(
+            " ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{value:<16}" for key, value in one.items())
+        )
     results = {"about": about, "rates": rates, "floor_s": least, "network": rows}
     results["memory_share_of_forward"] = memory_share(model, best, device)
     print("memories' share of a forward pass:", round(results["memory_share_of_forward"], 3))
-    results["end_to_end"] = printed(end_to_end(model, options, device))
+    results["end_to_end"] = printed(end_to_end(options, device))
     if options.training:
         results["training"] = printed(training_rows(model, options, device))
     results["peak_memory_gib"] = (

@@ -15,7 +15,6 @@ from trained import calibrated
 from anomalib_stmem import STMem, VideoArchive, VideoFolder
 
 
-
 @pytest.fixture
 def archive(scene: Path, tmp_path: Path) -> Path:
     """Two folders of images and a file, in folders of their own."""
@@ -48,7 +47,7 @@ def test_every_frame_is_judged_once_as_in_a_prediction(archive: Path, tmp_path: 
 
 def test_a_stopped_run_goes_on_where_it_was(archive: Path, tmp_path: Path) -> None:
     class Stopped(STMem):
-        def on_predict_batch_start(self, batch: object, batch_idx: int) -> None:
+        def on_predict_batch_start(self, batch: object, batch_idx: int) -> None:  # noqa: ARG002
             if batch_idx == 8:  # in the second video
                 raise KeyboardInterrupt
 
@@ -66,16 +65,17 @@ def test_a_stopped_run_goes_on_where_it_was(archive: Path, tmp_path: Path) -> No
     assert not list(results.rglob("*.part"))
 
 
-def test_bad_videos_cost_only_themselves(
-    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_videos_cost_only_themselves(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (archive / "yard" / "broken.mp4").write_bytes(b"no video")
     write_video(archive / "yard" / "short.avi", count=4)
     results = tmp_path / "scores"
     judge(archive, results)
     assert len(list(results.rglob("*.csv"))) == 4
     assert "cv2 decodes no frame" in (results / "yard" / "broken.failed").read_text()
-    assert "has 4 frames, fewer than one window and a frame to judge (6)" in (results / "yard" / "short.failed").read_text()
+    assert (
+        "has 4 frames, fewer than one window and a frame to judge (6)"
+        in (results / "yard" / "short.failed").read_text()
+    )
     assert "3 of 5 videos have scores" in capsys.readouterr().out
     write_video(archive / "yard" / "short.avi", count=9)
     judge(archive, results)

@@ -1,14 +1,19 @@
 """Every ``anomalib`` command of the README runs as it stands, on small data. (.ci/run runs the two marked blocks.)"""
 
+import inspect
 import re
 import shlex
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from anomalib.cli.cli import AnomalibCLI
+from trained import calibrated
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -47,6 +52,9 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
             shrink(tmp_path / arguments[-1])
             AnomalibCLI(arguments)
             continue
+        if arguments[0] == "export":
+            AnomalibCLI([*arguments, *TINY[: TINY.index("--trainer.accelerator")]])
+            continue
         small = [*TINY, "--data.num_workers", "0"]
         if arguments[0] in {"train", "fit"}:
             small += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
@@ -57,6 +65,8 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
         AnomalibCLI([*arguments, *small])
     assert list(tmp_path.rglob("predict/scores.csv"))
     assert list(tmp_path.rglob("test/scores.csv"))
+    assert len(pd.read_csv(tmp_path / "scores" / "summary.csv")) == 7
+    assert list(tmp_path.rglob("weights/openvino/stream.xml"))
     (table,) = tmp_path.rglob("runs/benchmark/*/results.csv")
     assert pd.read_csv(table).image_AUROC.notna().all()
 
@@ -74,12 +84,13 @@ def shrink(config: Path) -> None:
 
 
 def test_options_named_in_the_readme_exist() -> None:
-    import inspect
-
-    from anomalib_stmem import AvenueClips, ShanghaiTechClips, STMem, UCSDClips, VideoFolder
+    from anomalib_stmem import AvenueClips, ShanghaiTechClips, STMem, UCSDClips, VideoArchive, VideoFolder
     from anomalib_stmem.data.datamodule import ClipData
 
-    owners = {"model": [STMem], "data": [ClipData, VideoFolder, UCSDClips, AvenueClips, ShanghaiTechClips]}
+    owners = {
+        "model": [STMem],
+        "data": [ClipData, VideoFolder, VideoArchive, UCSDClips, AvenueClips, ShanghaiTechClips],
+    }
     for kind, classes in owners.items():
         known = {name for owner in classes for name in inspect.signature(owner.__init__).parameters}
         for name in re.findall(rf"--{kind}\.(\w+)", README):
@@ -89,3 +100,51 @@ def test_options_named_in_the_readme_exist() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_python_of_the_deployment_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its blocks as they stand, on a small model, a short video, and a graph exported as the page says."""
+    from lightning.pytorch import Trainer
+
+    from anomalib_stmem import export
+
+    pytest.importorskip("openvino")
+    monkeypatch.chdir(tmp_path)
+    model = calibrated(image_size=(256, 256), stem=4, width=1, memory="none")
+    model.post_processor._image_threshold.fill_(-9.0)  # everything is an alarm
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, barebones=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint("model.ckpt")
+    writer = cv2.VideoWriter("gate.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
+    for frame in np.random.default_rng(0).integers(0, 256, (8, 32, 48, 3), np.uint8):
+        writer.write(frame)
+    writer.release()
+    folder = Path("exported/weights/openvino")
+    folder.mkdir(parents=True)
+    export.to_openvino(export.export_clips(model, Path("model.onnx")), folder / "model.xml", None, ())
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page + README, re.DOTALL)
+    names: dict = {}
+    for block in blocks:
+        kept = block.replace("    verdict = stream.push(frame)", "    shown = frame\n    verdict = stream.push(frame)")
+        exec(kept, names)  # noqa: S102
+        names["frame"] = names["shown"]
+    printed = capsys.readouterr().out
+    assert len(blocks) == 4
+    assert printed.count("\n") >= 4  # three alarms, and the predictor's score
+    assert torch.is_tensor(names["predictor"].predict(names["clips"]).pred_score)
+
+
+def test_options_named_in_the_deployment_page_exist() -> None:
+    from lightning.pytorch import Trainer
+
+    from anomalib_stmem import STMem, VideoArchive, VideoFolder
+
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    owners = {"model": [STMem], "data": [VideoFolder, VideoArchive], "trainer": [Trainer]}
+    for kind, classes in owners.items():
+        known = {name for owner in classes for name in inspect.signature(owner.__init__).parameters}
+        for name in re.findall(rf"--{kind}\.(\w+)", page):
+            assert name in known, name

@@ -70,7 +70,9 @@ class ArchiveRecord(Callback):
         failed = [name for name in archive.videos if (archive.results_dir / f"{name}.failed").exists()]
         found = f"{len(done)} of {len(archive.videos)} videos have scores in {archive.results_dir}"
         if failed:
-            found += f"; {len(failed)} could not be judged, see {failed[0]}.failed" + (" and others" * (len(failed) > 1))
+            found += f"; {len(failed)} could not be judged, see {failed[0]}.failed" + (
+                " and others" * (len(failed) > 1)
+            )
         Console().print(f"{found}.", soft_wrap=True)
 
 
@@ -95,6 +97,7 @@ def _rows(batch: JudgedBatch, model: Any) -> pd.DataFrame:  # noqa: ANN401
 
 def _summary(name: str, scores: Path) -> dict[str, Any]:
     frames = pd.read_csv(scores)
-    highest = frames.loc[frames.pred_score.idxmax()]
-    row = {"video": name, "frames": len(frames), "highest": highest.pred_score, "highest_at_seconds": highest.seconds}
+    place = int(frames.pred_score.argmax())
+    highest = {"highest": frames.pred_score[place], "highest_at_seconds": frames.seconds[place]}
+    row = {"video": name, "frames": len(frames)} | highest
     return row | ({"frames_in_alarm": int(frames.pred_label.sum())} if "pred_label" in frames else {})

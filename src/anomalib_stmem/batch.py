@@ -57,8 +57,8 @@ def as_judged_batch(batch: Any, window: int) -> JudgedBatch:  # noqa: ANN401
     kept["original_image"] = None
     # anomalib's own datamodules do not say these.
     if kept["judged"] is None:
-        kept["judged"] = torch.zeros(batch.image.shape[:2], dtype=torch.bool, device=batch.image.device)
-        kept["judged"][:, -1] = True
+        number = torch.arange(batch.image.shape[1], device=batch.image.device)
+        kept["judged"] = (number == number[-1]).expand(batch.image.shape[:2])
     if kept["video_name"] is None:
         kept["video_name"] = kept["video_path"]
     if kept["gt_mask"] is not None and kept["mask_known"] is None:

@@ -11,7 +11,7 @@ def share_results_folder(trainer: Trainer) -> None:
         return
     own = Path(trainer.default_root_dir)
     shared = Path(trainer.strategy.broadcast(str(own)))
-    trainer._default_root_dir = str(shared)  # noqa: SLF001  # Lightning has no public way to set it
+    trainer._default_root_dir = str(shared)  # type: ignore[attr-defined]  # noqa: SLF001  # there is no public way
     if own != shared and own.is_dir() and not any(own.iterdir()):
         own.rmdir()
     trainer.strategy.barrier()

@@ -17,10 +17,10 @@ from anomalib.data import AnomalibDataModule
 from anomalib.deploy.export import CompressionType, ExportType
 from anomalib.models.components.base.export_mixin.utils import create_export_root
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
-from .data.clips import ClipBatch, as_floats
+from .data.clips import ClipDataset
 from .data.datamodule import ClipData
+from .model.torch_model import STMemModel
 from .streaming.backends import METADATA_KEY, need
 from .streaming.step import OUTPUTS, StreamStep
 
@@ -110,7 +110,7 @@ class ClipExport:
 
 
 class ClipGraph(nn.Module):
-    """The module as anomalib exports it: ``(b, n, 3, h, w)`` clips in [0, 1] to named outputs, one row per judged frame.
+    """The module as anomalib exports it: ``(b, n, 3, h, w)`` clips in [0, 1] to outputs, one row per judged frame.
 
     Args:
         module: a trained model; copied.
@@ -151,7 +151,9 @@ def export_clips(
     length = clip_length or window + 1
     size = size_hw or tuple(module.hparams["image_size"])
     if length <= window:
-        msg = f"Clips of {length} frames hold no frame to judge: window {window} needs clip_length {window + 1} or more."
+        msg = (
+            f"Clips of {length} frames hold no frame to judge: window {window} needs clip_length {window + 1} or more."
+        )
         raise ValueError(msg)
     if any(side % module.model.divisor for side in size):
         msg = f"input_size must be multiples of {module.model.divisor}, which the network halves; got {list(size)}."
@@ -256,17 +258,15 @@ def _normal_clips(
     if datamodule is None:
         msg = "int8_ptq needs normal video to find the ranges of values. Add --data, the data the model was trained on."
         raise ValueError(msg)
-    if isinstance(datamodule, ClipData) and datamodule.image_size is None:
-        datamodule.image_size = size_hw  # here no trainer knows the model whose size it would ask for
+    if not isinstance(datamodule, ClipData):
+        got = type(datamodule).__name__
+        msg = f"int8_ptq takes clips from VideoFolder and the other datamodules of STMem; got {got}."
+        raise TypeError(msg)
+    datamodule.image_size = size_hw
     datamodule.setup("fit")
-    dataset = datamodule.train_data
-    if dataset.clip_length_in_frames < length:
-        dataset.clip_length_in_frames = length
-        dataset.samples = dataset.samples  # counts the clips anew
+    dataset = ClipDataset(datamodule.train_data.videos, "train", length)
     for index in range(0, len(dataset), max(1, len(dataset) // count)):
-        batch = dataset.__getitems__([index])
-        clip = as_floats(batch).image if isinstance(batch, ClipBatch) else batch.image
-        yield resize(clip[0, :length], list(size_hw), antialias=True)
+        yield dataset[index].image
 
 
 @contextmanager
@@ -283,7 +283,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _exact(network: nn.Module) -> Any:  # noqa: ANN401
+def _exact(network: STMemModel) -> STMemModel:
     """Copy a network to the CPU, in float32: precision is the runtime's choice."""
     copied = copy.deepcopy(network).cpu().eval()
     copied.precision = "float32"

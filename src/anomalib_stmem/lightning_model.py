@@ -48,7 +48,7 @@ FIXED_BY_CHECKPOINT = (
 )
 
 
-class STMem(ClipExport, AnomalibModule):
+class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it exports takes more options
     """Spatio-temporal memory network for abnormal events in fixed-camera video (Hu & Zhu 2022).
 
     Two sub-networks predict the next frame and the next frame difference out of small memories of normal patterns;
@@ -61,10 +61,10 @@ class STMem(ClipExport, AnomalibModule):
         channels: 3 for colour, 1 for grey.
         image_size: height and width in pixels that frames are resized to; multiples of 8 * ``stem``. 256x256 in the
             paper.
-        width: channels of the finest maps; doubled at each of three halvings. The paper gives none; ``configs/paper`` takes
-            64. 16 with a stem of 2 is real-time on two CPU cores.
-        stem: side in pixels of the blocks that the network reads, and predicts, as one position of its finest maps. 1 is
-            the paper; 2 takes a quarter of the operations.
+        width: channels of the finest maps; doubled at each of three halvings. The paper gives none; ``configs/paper``
+            takes 64. 16 with a stem of 2 is real-time on two CPU cores.
+        stem: side in pixels of the blocks that the network reads, and predicts, as one position of its finest maps. 1
+            is the paper; 2 takes a quarter of the operations.
         rtsm: residual temporal shift in the encoder. Without it the network sees one frame (Table III).
         shift_fraction: share of channels that RTSM moves. 0 keeps RTSM's convolutions without their past.
         rcam: residual channel attention in the decoder (Table III).

@@ -36,7 +36,9 @@ class ClipPredictor:
     def __init__(self, path: "STMem | Path | str") -> None:
         suffix = Path(path).suffix if isinstance(path, str | Path) else ".ckpt"
         if suffix not in {".onnx", ".xml", ".ckpt"}:
-            msg = f"{path} cannot be run on clips. Expected .onnx or .xml of `anomalib export`, or a checkpoint (.ckpt)."
+            msg = (
+                f"{path} cannot be run on clips. Expected .onnx or .xml of `anomalib export`, or a checkpoint (.ckpt)."
+            )
             raise ValueError(msg)
         if isinstance(path, str | Path) and not Path(path).is_file():
             msg = f"There is no file {Path(path).resolve()}."

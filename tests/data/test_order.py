@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 import torch
 
@@ -58,7 +60,7 @@ def test_a_resumed_training_goes_on_with_its_epoch() -> None:
 def test_devices_share_clips_without_repeats_to_judge(devices: int, workers: int) -> None:
     orders = [ClipOrder([3, 17, 5], 1, 4, workers, False, Share(devices, rank)) for rank in range(devices)]
     shares = [list(order) for order in orders]
-    assert sorted(sum(shares, [])) == [*range(25)]
+    assert sorted(chain.from_iterable(shares)) == [*range(25)]
     assert [len(order) for order in orders] == [len(share) for share in shares]
     assert all(sorted(share) == [*range(min(share), max(share) + 1)] for share in shares)  # each decodes one stretch
 
@@ -68,7 +70,7 @@ def test_devices_take_as_many_steps_to_train(devices: int) -> None:
     orders = [ClipOrder([3, 17, 5], 1, 4, 2, True, Share(devices, rank, True, seed=7)) for rank in range(devices)]
     shares = [list(order) for order in orders]
     assert {len(share) for share in shares} == {len(order) for order in orders} == {-(-25 // devices)}
-    assert set(sum(shares, [])) == {*range(25)}
+    assert set(chain.from_iterable(shares)) == {*range(25)}
 
 
 def test_more_devices_than_clips_are_refused() -> None:

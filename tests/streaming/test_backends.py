@@ -121,7 +121,7 @@ def test_missing_runtime_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     extra = "onnx" if package == "onnxruntime" else "openvino"
-    with pytest.raises(ModuleNotFoundError, match=rf'{package} is not installed.*anomalib-stmem\[{extra}\]'):
+    with pytest.raises(ModuleNotFoundError, match=rf"{package} is not installed.*anomalib-stmem\[{extra}\]"):
         FrameStream(step_file, package)
 
 

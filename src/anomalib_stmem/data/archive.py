@@ -13,7 +13,7 @@ from anomalib.data.utils import ValSplitMode
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision.transforms.v2 import Resize
 
-from .clips import ClipBatch, as_floats, as_it_is
+from .clips import ClipBatch, as_floats
 from .frames import Frame, FrameFolder, Size, find_videos, planes, video_name
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class VideoArchive(AnomalibVideoDataModule):
     ) -> None:
         super().__init__(1, 1, num_workers, val_split_mode=ValSplitMode.NONE)
         if eval_clip_length < clip_length_in_frames:
-            msg = f"eval_clip_length must be at least clip_length_in_frames, {clip_length_in_frames}; got {eval_clip_length}."
+            least = f"clip_length_in_frames, {clip_length_in_frames}"
+            msg = f"eval_clip_length must be at least {least}; got {eval_clip_length}."
             raise ValueError(msg)
         self.root, self.results_dir = Path(root), Path(results_dir)
         self.clip_length_in_frames, self.eval_clip_length = clip_length_in_frames, eval_clip_length
@@ -73,16 +74,18 @@ class VideoArchive(AnomalibVideoDataModule):
         own = list(self.videos.items())[rank::devices]
         left = {name: path for name, path in own if not self.scores_of(name).exists()}
         if len(left) < len(own):
-            logger.warning("%d of %d videos have scores in %s already.", len(own) - len(left), len(own), self.results_dir)
+            logger.warning(
+                "%d of %d videos have scores in %s already.", len(own) - len(left), len(own), self.results_dir
+            )
         resizes: list[Any] = extract_transforms_by_type(
-            getattr(getattr(getattr(trainer, "lightning_module", None), "pre_processor", None), "transform", None), Resize
+            getattr(getattr(getattr(trainer, "lightning_module", None), "pre_processor", None), "transform", None),
+            Resize,
         )
         size = (int(resizes[0].size[0]), int(resizes[0].size[1])) if resizes else None
         return DataLoader(
             ArchiveClips(self, left, size),
             batch_size=None,
             num_workers=min(self.num_workers, max(1, len(left))),
-            collate_fn=as_it_is,
         )
 
     def train_dataloader(self) -> NoReturn:
@@ -135,7 +138,7 @@ class ArchiveClips(IterableDataset):
         for name, path in list(self._videos.items())[first::step]:
             try:
                 yield from self._clips(name, path)
-            except (ValueError, OSError, cv2.error) as error:
+            except (ValueError, OSError, cv2.error) as error:  # noqa: PERF203  # each video for itself
                 self._results(name, str(error))
 
     def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
@@ -153,7 +156,7 @@ class ArchiveClips(IterableDataset):
             raise ValueError(msg)
         yield self._clip(name, path, held, number, rate or self._rate, ends=True)
 
-    def _clip(self, name: str, path: Path, held: list[Frame], last: int, rate: float, ends: bool) -> ClipBatch:  # noqa: PLR0917
+    def _clip(self, name: str, path: Path, held: list[Frame], last: int, rate: float, ends: bool) -> ClipBatch:
         count = len(held) - self._context
         return ClipBatch(
             image=torch.stack([torch.from_numpy(frame) for frame in held])[None],

@@ -78,7 +78,8 @@ class ClipDataset(AnomalibVideoDataset):
 
     By default the last frame of a clip is the judged one: with 10 frames, clips of 6 and a stride of 2, the clips are
     frames 0-5, 2-7 and 4-9, judging 5, 7 and 9. With a ``context`` every frame that has so many before it is judged,
-    each in one clip: with 12 frames, clips of 9 and a context of 5 the clips are 0-8 judging 5-8, and 3-11 judging 9-11.
+    each in one clip: with 12 frames, clips of 9 and a context of 5 the clips are 0-8, judging 5-8, and 3-11, judging
+    9-11.
 
     Args:
         videos: what to draw from.

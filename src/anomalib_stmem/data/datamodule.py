@@ -232,7 +232,6 @@ class ClipData(AnomalibVideoDataModule):
             worker_init_fn=_begin_worker,
         )
 
-
     def _share(self, repeat: bool) -> Share:
         """Return which part of the clips this device takes."""
         trainer = self.trainer

@@ -53,7 +53,7 @@ class ClipOrder(DistributedSampler[int]):
         batch_size: int,
         num_workers: int,
         shuffle: bool,
-        share: Share = Share(),  # noqa: B008  # frozen
+        share: Share = Share(),
     ) -> None:
         if sum(clips_of_video) < share.devices > 1:
             msg = f"{sum(clips_of_video)} clips cannot be shared by {share.devices} devices. Lower --trainer.devices."

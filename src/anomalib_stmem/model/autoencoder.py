@@ -5,7 +5,7 @@ Axes: ``b`` clips, ``t`` frames in, ``s`` frames decoded, ``c`` channels, ``h w`
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -112,8 +112,8 @@ class Encoder(nn.Module):
         features, maps = self.to_blocks(frames), []
         for scale, block in enumerate(self.blocks):
             features = block(features)
-            if str(scale) in self.shifts:
-                shift = self.shifts[str(scale)]
+            shift = self._shift(scale)
+            if shift is not None:
                 features = shift(features[num_clips:], shift.moved(features[:-num_clips]))
             maps.append(features)
         return maps
@@ -127,12 +127,15 @@ class Encoder(nn.Module):
         features, maps, left = self.to_blocks(frames), [], []
         for scale, block in enumerate(self.blocks):
             features = block(features)
-            if str(scale) in self.shifts:
-                shift = self.shifts[str(scale)]
+            shift = self._shift(scale)
+            if shift is not None:
                 left.append(shift.moved(features).clone())  # a view would keep the whole map alive
                 features = shift(features, past[len(left) - 1])
             maps.append(features)
         return maps, left
+
+    def _shift(self, scale: int) -> ResidualTemporalShift | None:
+        return cast("ResidualTemporalShift", self.shifts[str(scale)]) if str(scale) in self.shifts else None
 
 
 class Decoder(nn.Module):
@@ -248,15 +251,15 @@ class StreamNetwork(nn.Module):
     def update_memories(self, recalls: dict[int, Recall]) -> None:
         """Move the items towards what was read with; for training steps."""
         for scale, recall in recalls.items():
-            self.memories[str(scale)].update(recall)
+            cast("PrototypeMemory", self.memories[str(scale)]).update(recall)
 
     def empty_past(self, num_videos: int, size_hw: tuple[int, int]) -> Past:
         """Return the state before the first frame, zeros, for frames of ``size_hw`` pixels."""
         finest = [side // self.stem for side in size_hw]
         parameter = next(self.parameters())
         return [
-            parameter.new_zeros(num_videos, shift.num_moved, *(side // 2 ** int(scale) for side in finest))
-            for scale, shift in self.encoder.shifts.items()
+            parameter.new_zeros([num_videos, shift.num_moved, *(side // 2 ** int(scale) for side in finest)])
+            for scale, shift in cast("dict[str, ResidualTemporalShift]", self.encoder.shifts).items()
         ]
 
 

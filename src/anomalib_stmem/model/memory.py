@@ -19,7 +19,7 @@ class Recall(NamedTuple):
 
     @property
     def similarity(self) -> Tensor:
-        """Cosine of each feature to each item, ``(n, k, m)``; for a few of them ask :meth:`nearest`, which is cheaper."""
+        """Cosine of each feature to each item, ``(n, k, m)``; :meth:`nearest` is cheaper where a few are needed."""
         return self.logits * self.temperature
 
     def nearest(self, count: int) -> tuple[Tensor, Tensor]:
@@ -90,15 +90,15 @@ class PrototypeMemory(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             rows = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # (n, k, c), a view where channels come last
             items = F.normalize(self.items.clone(), dim=1)  # a copy: the update comes before the backward pass
-            # Norm and temperature are not applied to all c channels or to all products once more: on a CPU each pass over
-            # those takes as long as a convolution.
+            # The norm is not applied to all c channels, nor the temperature to all products: on a CPU each pass over
+            # them takes as long as a convolution.
             logits = (rows @ (items / self.temperature).T) * inverse_norm(rows)
             read = (logits.softmax(dim=2) @ items).unflatten(1, features.shape[-2:]).permute(0, 3, 1, 2)
         return Recall(rows, read.to(features.dtype), logits, items, self.temperature)
 
     @torch.no_grad()
     def update(self, recall: Recall) -> None:
-        """Move the items once, by Eq. (8), towards the features of a :class:`Recall` of the items as they are now."""
+        """Move the items once, by Eq. (8), towards the features of a :class:`Recall` of the items as they are."""
         rows = recall.features.detach().flatten(0, 1)  # (k, c) of all maps
         best, nearest = (found.detach().flatten() for found in recall.nearest(1))  # (k,)
         # A maximum, a weighted sum and a sum of weights per item are all that crosses the replicas.

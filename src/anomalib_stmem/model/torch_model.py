@@ -78,7 +78,7 @@ class STMemModel(nn.Module):
         self.head = head
         self.to(memory_format=fastest_layout())
 
-    def compile_streams(self, **options: Any) -> None:
+    def compile_streams(self, **options: Any) -> None:  # noqa: ANN401
         """Let ``torch.compile`` fuse each sub-network, for clips of any number and length.
 
         Args:
@@ -89,7 +89,7 @@ class STMemModel(nn.Module):
                 stream.compile(dynamic=True, **options)
 
     def expect(self, clips: Tensor) -> Expectation:
-        """Predict every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1]; in training, the memories learn from them.
+        """Predict every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1]; in training, memories learn from them.
 
         Raises:
             ValueError: the clips are too short, or their size does not halve three times.
@@ -167,7 +167,7 @@ class STMemModel(nn.Module):
             state["sum"] = blank
         if self.head.prediction_weight < 1:
             waits = ("distance_next_spatial",) if "spatial" in streams else ()
-            state |= {name: blank[:, 0, 0, 0] for name in (*(f"distance_{stream}" for stream in streams), *waits)}
+            state |= dict.fromkeys((*(f"distance_{name}" for name in streams), *waits), blank[:, 0, 0, 0])
         return state
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
@@ -231,8 +231,9 @@ class STMemModel(nn.Module):
             raise ValueError(msg)
         if clips.shape[-2] % self.divisor or clips.shape[-1] % self.divisor:
             msg = (
-                f"Height and width must be multiples of {self.divisor}, because the network halves them {NUM_SCALES - 1} "
-                f"times after its stem; got {clips.shape[-2]}x{clips.shape[-1]}. Change --model.image_size."
+                f"Height and width must be multiples of {self.divisor}, because the network halves them "
+                f"{NUM_SCALES - 1} times after its stem; got {clips.shape[-2]}x{clips.shape[-1]}. Change "
+                "--model.image_size."
             )
             raise ValueError(msg)
 

@@ -2,10 +2,10 @@
 
 import copy
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -96,10 +96,11 @@ def load_model(source: "STMem | Path | str") -> "STMem":
 
     if isinstance(source, STMem):
         return source
-    return STMem.load_from_checkpoint(source, map_location="cpu", weights_only=True).eval()
+    loaded = STMem.load_from_checkpoint(source, map_location="cpu", weights_only=True)
+    return cast("STMem", loaded.eval())
 
 
-def need(package: str) -> Any:  # noqa: ANN401
+def need(package: str) -> Any:
     """Import an optional package.
 
     Raises:
@@ -148,7 +149,7 @@ class TorchBackend:
         answers = self._step(frames.to(self.device, non_blocking=True), *state.values())
         if self._replayed:  # the next replay overwrites the memory of this one
             answers = tuple(answer.clone() for answer in answers)
-        return (*answers[: len(OUTPUTS)], dict(zip(state, answers[len(OUTPUTS) :], strict=True)))
+        return _answer(answers, state)
 
 
 class OnnxBackend:
@@ -178,7 +179,7 @@ class OnnxBackend:
         """As :meth:`Backend.run`."""
         feeds = {"frames": frames.numpy()} | {name: part.numpy() for name, part in state.items()}
         answers = [torch.from_numpy(answer) for answer in self._session.run(None, feeds)]
-        return (*answers[: len(OUTPUTS)], dict(zip(state, answers[len(OUTPUTS) :], strict=True)))
+        return _answer(answers, state)
 
 
 class OpenVinoBackend:
@@ -208,13 +209,13 @@ class OpenVinoBackend:
         request = self._request(len(frames))
         feeds = {"frames": frames.numpy()} | {name: part.numpy() for name, part in state.items()}
         answers = [torch.from_numpy(answer) for answer in request.infer(feeds, share_inputs=True).values()]
-        return (*answers[: len(OUTPUTS)], dict(zip(state, answers[len(OUTPUTS) :], strict=True)))
+        return _answer(answers, state)
 
-    def _request(self, num_videos: int) -> Any:  # noqa: ANN401
+    def _request(self, num_videos: int) -> Any:
         if num_videos not in self._requests:
             fixed = self._model.clone()
-            shapes = {"frames": (num_videos, 3, *self.info.image_size)}
-            shapes |= {name: (num_videos, *shape) for name, shape in self.info.state.items()}
+            parts = {"frames": (3, *self.info.image_size)} | self.info.state
+            shapes = {name: (num_videos, *shape) for name, shape in parts.items()}
             fixed.reshape(shapes)
             hints = {
                 "PERFORMANCE_HINT": "LATENCY",
@@ -223,6 +224,11 @@ class OpenVinoBackend:
             }
             self._requests[num_videos] = self._core.compile_model(fixed, "CPU", hints).create_infer_request()
         return self._requests[num_videos]
+
+
+def _answer(outputs: Sequence[Tensor], state: State) -> tuple[Tensor, Tensor, Tensor, State]:
+    score, label, anomaly_map = outputs[: len(OUTPUTS)]
+    return score, label, anomaly_map, dict(zip(state, outputs[len(OUTPUTS) :], strict=True))
 
 
 def fold_batch_norms(network: nn.Module) -> None:

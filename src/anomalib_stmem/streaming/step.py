@@ -76,11 +76,12 @@ class StreamStep(nn.Module):
         frames = self.pre_processor(frames) if self.pre_processor is not None else frames
         names = self.info.state
         score, anomaly_map, new = self.network.step(frames, dict(zip(names, state, strict=True)))
-        judged = InferenceBatch(pred_score=score, anomaly_map=anomaly_map)
+        label = torch.zeros_like(score)
         if self.post_processor is not None:
-            judged = self.post_processor(judged)
-        label = judged.pred_label if judged.pred_label is not None else torch.zeros_like(score)
-        return (judged.pred_score, label.bool(), judged.anomaly_map, *(new[name] for name in names))
+            judged = self.post_processor(InferenceBatch(pred_score=score, anomaly_map=anomaly_map))
+            score, anomaly_map = judged.pred_score, judged.anomaly_map
+            label = label if judged.pred_label is None else judged.pred_label
+        return (score, label.bool(), anomaly_map, *(new[name] for name in names))
 
 
 def fingerprint(module: "STMem") -> str:

@@ -53,7 +53,7 @@ class FrameStreams:
         model: "STMem | Backend | Path | str",
         cameras: Sequence[Hashable],
         backend: BackendName = "auto",
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         if not cameras or len(set(cameras)) != len(cameras):
             msg = f"cameras must be one or more different names; got {list(cameras)}."
@@ -162,7 +162,8 @@ class FrameStreams:
         where = f"Frame {self._seen[row]} of {camera!r}"
         kind = frame.dtype if isinstance(frame, np.ndarray | Tensor) else None
         if kind is None or not (str(kind).endswith("uint8") or "float" in str(kind)):
-            msg = f"{where} is {type(frame).__name__} of {kind}. Expected an array or tensor of uint8, or floats in [0, 1]."
+            found = f"{type(frame).__name__} of {kind}"
+            msg = f"{where} is {found}. Expected an array or tensor of uint8, or floats in [0, 1]."
             raise TypeError(msg)
         is_tensor = isinstance(frame, Tensor)
         channels = 1 if frame.ndim == 2 else frame.shape[0 if is_tensor else -1]
@@ -201,7 +202,10 @@ class FrameStream:
     """
 
     def __init__(
-        self, model: "STMem | Backend | Path | str", backend: BackendName = "auto", **options: Any  # noqa: ANN401
+        self,
+        model: "STMem | Backend | Path | str",
+        backend: BackendName = "auto",
+        **options: Any,
     ) -> None:
         self._streams = FrameStreams(model, [ONLY], backend, **options)
         self.info = self._streams.info
@@ -239,4 +243,5 @@ def _to_planes(frame: Frame, size_hw: Size) -> NDArray[np.float32]:
     if image.ndim == 2 or image.shape[2] == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     picture = planes(image, size_hw)
-    return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
+    scaled: NDArray[np.float32] = picture.astype(np.float32, copy=False)
+    return scaled / np.float32(255) if picture.dtype == np.uint8 else scaled
