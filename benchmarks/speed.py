@@ -32,7 +32,13 @@ from anomalib_stmem.data.frames import find_videos
 from anomalib_stmem.model.loss import stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory
 from anomalib_stmem.model.torch_model import has_bfloat16_units
-from anomalib_stmem.streaming.backends import OpenVinoBackend, TorchBackend, fold_batch_norms, open_backend
+from anomalib_stmem.streaming.backends import (
+    OpenVinoBackend,
+    TorchBackend,
+    fold_batch_norms,
+    open_backend,
+    openvino_core,
+)
 
 CLIP = 16  # frames
 Row = dict[str, Any]
@@ -137,7 +143,6 @@ def exported_rows(model: STMem, options: argparse.Namespace, scratch: Path, prec
     if "openvino" not in runtimes:
         return
     import nncf
-    import openvino
 
     nncf.set_log_level("ERROR")
     noise = {mode: [{"input": clip}] for mode, clip in clips.items()}
@@ -153,7 +158,7 @@ def exported_rows(model: STMem, options: argparse.Namespace, scratch: Path, prec
             if mode == "stream":
                 yield row(mode, "openvino", precision, timed(stream_work(OpenVinoBackend(graph, held)), cpu), 1)
                 continue
-            core = openvino.Core()
+            core = openvino_core()
             read = core.read_model(str(graph))
             read.reshape(clips[mode].shape)
             hint = {"INFERENCE_PRECISION_HINT": {"float32": "f32"}.get(held, held), "PERFORMANCE_HINT": "LATENCY"}

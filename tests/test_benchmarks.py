@@ -1,11 +1,14 @@
 """The benchmarks run as their first lines say, without data."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from trained import calibrated
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -17,3 +20,36 @@ def test_reading(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert {row["decodes_per_frame"] for row in rows if "decodes_per_frame" in row} == {1.0}
     assert all(row["ratio"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_speed(tmp_path: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "speed.py", "--size", "32", "32", "--width", "2", "--endurance", "2000"]
+    subprocess.run([*command, "--json", tmp_path / "rows.json", "--chart", tmp_path / "chart.png"], check=True)
+    found = json.loads((tmp_path / "rows.json").read_text())
+    ran = {(row["mode"], row["runtime"]) for row in found["network"]}
+    assert ran >= {
+        (mode, name) for mode in ("window", "clip", "stream") for name in ("torch", "onnxruntime", "openvino")
+    }
+    assert ("plain window", "torch") in ran
+    assert all(row["fps"] > 0 and row["p95_ms"] >= row["median_ms"] for row in found["network"])
+    assert 0 < found["memory_share_of_forward"] < 1
+    assert [row["mode"] for row in found["training"]] == ["plain window", "window", "clip"]
+    assert all(0 < row["share_in_convolutions"] < 1 for row in found["training"])
+    assert found["endurance"]["rss_growth"] < 0.05
+    assert (tmp_path / "chart.png").stat().st_size > 1000
+
+
+def test_plain_window_is_the_network_computed_wastefully() -> None:
+    """What the stream is compared with gives the same numbers."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        speed = importlib.import_module("speed")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    network = calibrated(score_error="both").model
+    clip = torch.rand(2, 6, 3, 16, 16) * 2 - 1
+    expected = network.judge(clip).score
+    for stream in (network.spatial, network.temporal):
+        stream.encoder = speed.PlainEncoder(stream.encoder)
+    torch.testing.assert_close(network.judge(clip).score, expected)

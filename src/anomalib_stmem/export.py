@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .data.clips import ClipDataset
 from .data.datamodule import ClipData
 from .model.torch_model import STMemModel
-from .streaming.backends import METADATA_KEY, need
+from .streaming.backends import METADATA_KEY, need, openvino_core
 from .streaming.step import OUTPUTS, StreamStep
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ def to_openvino(
         ValueError: another compression.
     """
     openvino = need("openvino")
+    openvino_core()  # before nncf makes one
     model = openvino.convert_model(str(onnx_path), **options)
     if compression == CompressionType.INT8:
         model = need("nncf").compress_weights(model)
@@ -266,7 +267,7 @@ def _normal_clips(
     datamodule.setup("fit")
     dataset = ClipDataset(datamodule.train_data.videos, "train", length)
     for index in range(0, len(dataset), max(1, len(dataset) // count)):
-        yield dataset[index].image
+        yield cast("Tensor", dataset[index].image)
 
 
 @contextmanager

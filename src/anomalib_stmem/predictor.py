@@ -9,7 +9,7 @@ from anomalib.data import InferenceBatch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .streaming.backends import load_model, need
+from .streaming.backends import load_model, need, openvino_core
 
 if TYPE_CHECKING:
     from .lightning_model import STMem
@@ -56,7 +56,7 @@ class ClipPredictor:
             self._shape = tuple(side if isinstance(side, int) else None for side in session.get_inputs()[0].shape)
             self._run = lambda clips: dict(zip(names, session.run(None, {"input": clips}), strict=True))
         else:
-            compiled = need("openvino").Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             names = [output.get_any_name() for output in compiled.outputs]
             sides = compiled.input(0).partial_shape
             self._shape = tuple(None if side.is_dynamic else side.get_length() for side in sides)

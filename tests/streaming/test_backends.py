@@ -1,5 +1,6 @@
 """One step, three runtimes: the same numbers, and a sentence where one is missing or cannot."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -141,6 +142,21 @@ def test_what_cannot_run_is_refused(
     (openvino_file.parent / "weights.pt").touch()
     with pytest.raises(kind, match=complaint):
         FrameStream(openvino_file.parent / name, backend)
+
+
+def test_streams_that_go_in_any_order_leave_signals_working(openvino_file: Path) -> None:
+    """OpenVINO's cores swap signal stacks: with one for each stream, the end of a child crashed the process."""
+    script = f"""
+import faulthandler, signal, subprocess, sys
+faulthandler.enable()
+signal.signal(signal.SIGCHLD, lambda *_: None)
+from anomalib_stmem import FrameStream
+first, second = FrameStream({str(openvino_file)!r}), FrameStream({str(openvino_file)!r})
+del first
+del second
+subprocess.run([sys.executable, "-c", "pass"], check=True)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_onnx_runtime_has_no_bf16(step_file: Path) -> None:

@@ -3,6 +3,7 @@
 import copy
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -116,6 +117,19 @@ def need(package: str) -> Any:
         raise ModuleNotFoundError(msg, name=package) from error
 
 
+@cache
+def openvino_core() -> Any:
+    """Return the process's one OpenVINO core, with its CPU plugin loaded.
+
+    Each plugin puts up a signal stack of its own and, when it goes, puts back the one it found. Of several cores that
+    go in any order, one puts back a stack that is gone, and the next signal (a worker that ends) crashes the process
+    (OpenVINO 2026.4).
+    """
+    core = need("openvino").Core()
+    core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return core
+
+
 class TorchBackend:
     """The step in torch, with its batch normalisations folded into the convolutions.
 
@@ -193,8 +207,7 @@ class OpenVinoBackend:
     device = torch.device("cpu")
 
     def __init__(self, path: Path, precision: Precision = "auto") -> None:
-        openvino = need("openvino")
-        self._core = openvino.Core()
+        self._core = openvino_core()
         self._model = self._core.read_model(str(path))
         held = self._model.get_rt_info([METADATA_KEY]).value if self._model.has_rt_info([METADATA_KEY]) else None
         if held is None and path.suffix == ".onnx":  # whose metadata OpenVINO passes over
