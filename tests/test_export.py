@@ -32,16 +32,11 @@ def exported(model: STMem, scene: Path, tmp_path_factory: pytest.TempPathFactory
     export.export_clips(model, root / "clips" / "model.onnx", clip_length=8)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name], equal_nan=True, msg=name)
-    data = VideoFolder(scene, **TINY_DATA)
-    calibration = {
-        "model": export.calibration_clips(data, 6, (32, 16)),
-        "stream": export.calibration_steps(model, data),
-    }
     source = root / "windows" / "weights" / "onnx"
-    for name, inputs in calibration.items():
+    for name in ("model", "stream"):
         export.to_openvino(source / f"{name}.onnx", root / f"{name}.xml", None, ())
-        few = itertools.islice(inputs, 12)
-        export.to_openvino(source / f"{name}.onnx", root / f"{name}_int8.xml", CompressionType.INT8_PTQ, few)
+    steps = itertools.islice(export.calibration_steps(model, VideoFolder(scene, **TINY_DATA)), 12)
+    export.to_openvino(source / "stream.onnx", root / "stream_int8.xml", CompressionType.INT8_PTQ, steps)
     return root
 
 
@@ -67,16 +62,29 @@ def test_graph_returns_what_the_module_returns(
 
 
 def test_int8_stays_close_on_video_like_that_it_was_calibrated_on(model: STMem, exported: Path, scene: Path) -> None:
-    data = VideoFolder(scene, image_size=(32, 16), **TINY_DATA)
-    data.setup("fit")
-    clips = torch.stack([data.train_data[index].image for index in range(4)])
-    predictor = ClipPredictor(exported / "model_int8.xml")
-    assert_same(predictor.predict(clips), model, clips, atol=0.1)
+    clip = normal_clips(scene)[:1]
     stream = FrameStream(exported / "stream_int8.xml", precision="float32")
-    for frame in clips[0]:
+    for frame in clip[0]:
         verdict = stream.push(frame)
     with torch.no_grad():
-        assert verdict.score == pytest.approx(float(model(clips[:1]).pred_score), abs=0.1)
+        assert verdict.score == pytest.approx(float(model(clip).pred_score), abs=0.1)
+
+
+@pytest.mark.slow
+def test_engine_exports_int8(model: STMem, scene: Path, tmp_path: Path) -> None:
+    data = VideoFolder(scene, **TINY_DATA)
+    ptq = CompressionType.INT8_PTQ
+    Engine(default_root_dir=tmp_path).export(model, "openvino", tmp_path, compression_type=ptq, datamodule=data)
+    folder = tmp_path / "weights" / "openvino"
+    clips = normal_clips(scene)
+    assert_same(ClipPredictor(folder / "model.xml").predict(clips), model, clips, atol=0.1)
+    assert FrameStream(folder / "stream.xml").info.is_calibrated
+
+
+def normal_clips(scene: Path) -> torch.Tensor:
+    data = VideoFolder(scene, image_size=(32, 16), **TINY_DATA)
+    data.setup("fit")
+    return torch.stack([data.train_data[index].image for index in range(4)])
 
 
 def test_predictor_takes_models_bytes_and_checkpoint_like_lengths(model: STMem) -> None:
