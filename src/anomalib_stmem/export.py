@@ -285,8 +285,7 @@ def _kept_in_floats(model: Any) -> list[str]:
         if node.get_type_name() == "Convolution"
     }
     width = min(out for out, read, *kernel in shapes.values() if out == read and kernel == [3, 3])
-    kept = [name for name, (out, read, *_) in shapes.items() if min(out, read) < width]
-    return kept
+    return [name for name, (out, read, *_) in shapes.items() if min(out, read) < width]
 
 
 @contextmanager
