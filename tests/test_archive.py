@@ -36,7 +36,7 @@ def test_every_frame_is_judged_once_as_in_a_prediction(archive: Path, tmp_path: 
     engine.predict(calibrated(), datamodule=VideoFolder(archive.parent, test_dir="archive", num_workers=0))
     (usual,) = (tmp_path / "usual").rglob("scores.csv")
     for name, expected in pd.read_csv(usual).groupby("video"):
-        found = pd.read_csv(tmp_path / "scores" / f"{name}.csv")
+        found = pd.read_csv(tmp_path / "scores" / "videos" / f"{name}.csv")
         assert found.frame.tolist() == expected.frame.tolist() == [*range(5, 17 if "monday" in name else 24)]
         np.testing.assert_allclose(found.pred_score, expected.pred_score, atol=1e-4)
         np.testing.assert_allclose(found.seconds, found.frame / (10 if "monday" in name else 25), atol=1e-3)
@@ -52,16 +52,19 @@ def test_a_stopped_run_goes_on_where_it_was(archive: Path, tmp_path: Path) -> No
                 raise KeyboardInterrupt
 
     results = tmp_path / "scores"
+    model = calibrated()
+    stopped = Stopped(**(TINY_MODEL | {"seed": None}))
+    stopped.load_state_dict(model.state_dict())
     with pytest.raises(BaseException):  # noqa: B017, PT011  # Lightning may turn the interrupt into an exit
-        judge(archive, results, Stopped(**TINY_MODEL))
+        judge(archive, results, stopped.eval())
     done = {path.name: path.stat().st_mtime_ns for path in results.rglob("*.csv")}
     assert "01.csv" in done
     assert len(done) < 3
     assert list(results.rglob("*.part"))
-    judge(archive, results)
+    judge(archive, results, model)
     finished = {path.name: path.stat().st_mtime_ns for path in results.rglob("*.csv")}
     assert finished["01.csv"] == done["01.csv"]
-    assert len(pd.read_csv(results / "gate" / "02.csv")) == 19
+    assert len(pd.read_csv(results / "videos" / "gate" / "02.csv")) == 19
     assert not list(results.rglob("*.part"))
 
 
@@ -71,16 +74,41 @@ def test_bad_videos_cost_only_themselves(archive: Path, tmp_path: Path, capsys: 
     results = tmp_path / "scores"
     judge(archive, results)
     assert len(list(results.rglob("*.csv"))) == 4
-    assert "cv2 decodes no frame" in (results / "yard" / "broken.failed").read_text()
+    assert "cv2 decodes no frame" in (results / "videos" / "yard" / "broken.failed").read_text()
     assert (
         "has 4 frames, fewer than one window and a frame to judge (6)"
-        in (results / "yard" / "short.failed").read_text()
+        in (results / "videos" / "yard" / "short.failed").read_text()
     )
     assert "3 of 5 videos have scores" in capsys.readouterr().out
     write_video(archive / "yard" / "short.avi", count=9)
     judge(archive, results)
-    assert not (results / "yard" / "short.failed").exists()
-    assert len(pd.read_csv(results / "yard" / "short.csv")) == 4
+    assert not (results / "videos" / "yard" / "short.failed").exists()
+    assert len(pd.read_csv(results / "videos" / "yard" / "short.csv")) == 4
+
+
+def test_cut_off_video_is_refused_or_kept(archive: Path, tmp_path: Path) -> None:
+    path = write_video(archive / "yard" / "monday.avi", count=60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    judge(archive, tmp_path / "scores")
+    videos = tmp_path / "scores" / "videos" / "yard"
+    assert "announces 60 frames, and" in (videos / "monday.failed").read_text()
+    assert not (videos / "monday.csv").exists()
+    judge(archive, tmp_path / "scores", damaged="keep")
+    assert 5 <= pd.read_csv(videos / "monday.csv").frame.max() < 59
+    assert not (videos / "monday.failed").exists()
+
+
+def test_scores_of_two_models_are_not_mixed(archive: Path, tmp_path: Path) -> None:
+    judge(archive, tmp_path / "scores")
+    with pytest.raises(ValueError, match=r"holds scores of another model.*--data\.results_dir"):
+        judge(archive, tmp_path / "scores", calibrated(seed=1))
+
+
+def test_video_may_be_called_summary(archive: Path, tmp_path: Path) -> None:
+    shutil.copy(archive / "yard" / "monday.avi", archive / "summary.avi")
+    judge(archive, tmp_path / "scores")
+    assert len(pd.read_csv(tmp_path / "scores" / "videos" / "summary.csv")) == 12
+    assert len(pd.read_csv(tmp_path / "scores" / "summary.csv")) == 4
 
 
 def test_an_archive_is_only_judged(archive: Path) -> None:

@@ -11,7 +11,7 @@ from anomalib.engine import Engine
 from conftest import TINY_DATA
 from trained import calibrated
 
-from anomalib_stmem import ClipPredictor, FrameStream, STMem, VideoFolder, export
+from anomalib_stmem import ClipPredictor, FrameStream, STMem, VideoFolder, export, quantisation
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
@@ -32,10 +32,12 @@ def exported(model: STMem, scene: Path, tmp_path_factory: pytest.TempPathFactory
     export.export_clips(model, root / "clips" / "model.onnx", clip_length=8)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name], equal_nan=True, msg=name)
+    assert model.training
+    model.eval()
     source = root / "windows" / "weights" / "onnx"
     for name in ("model", "stream"):
         export.to_openvino(source / f"{name}.onnx", root / f"{name}.xml", None, ())
-    steps = itertools.islice(export.calibration_steps(model, VideoFolder(scene, **TINY_DATA)), 12)
+    steps = itertools.islice(quantisation.calibration_steps(model, VideoFolder(scene, **TINY_DATA)), 12)
     export.to_openvino(source / "stream.onnx", root / "stream_int8.xml", CompressionType.INT8_PTQ, steps)
     return root
 
@@ -96,6 +98,12 @@ def test_predictor_takes_models_bytes_and_checkpoint_like_lengths(model: STMem) 
         predictor.predict(frames[:, :5])
 
 
+@pytest.mark.parametrize("value", [float("nan"), 2.0, -0.5])
+def test_predictor_refuses_values_that_no_picture_has(model: STMem, value: float) -> None:
+    with pytest.raises(ValueError, match=r"The clips have values from .*finite and in \[0, 1\]"):
+        ClipPredictor(model).predict(torch.full((1, 6, 3, 32, 16), value))
+
+
 def test_export_leaves_a_stream_beside_the_clips(exported: Path) -> None:
     assert (exported / "windows" / "weights" / "onnx" / "stream.onnx").is_file()
     with pytest.raises(ValueError, match=r"not clips. A streaming step is run by FrameStream"):
@@ -108,7 +116,7 @@ def test_export_leaves_a_stream_beside_the_clips(exported: Path) -> None:
     ("options", "complaint"),
     [
         ({"onnx_kwargs": {"clip_length": 5}}, "Clips of 5 frames hold no frame to judge: window 5 needs clip_length 6"),
-        ({"input_size": (30, 16)}, r"input_size must be multiples of 16.*\[30, 16\]"),
+        ({"input_size": (64, 16)}, r"--input_size \[64, 16\] is not the model's image_size, \[32, 16\]"),
     ],
 )
 def test_impossible_export_is_refused(model: STMem, tmp_path: Path, options: dict, complaint: str) -> None:
@@ -119,7 +127,7 @@ def test_impossible_export_is_refused(model: STMem, tmp_path: Path, options: dic
 
 def test_int8_needs_normal_video(exported: Path, tmp_path: Path) -> None:
     source = exported / "clips" / "model.onnx"
-    nothing = export.calibration_clips(None, 8, (32, 16))
+    nothing = quantisation.calibration_clips(None, 8, (32, 16))
     with pytest.raises(ValueError, match=r"int8_ptq needs normal video.*--data"):
         export.to_openvino(source, tmp_path / "m.xml", CompressionType.INT8_PTQ, nothing)
     with pytest.raises(ValueError, match="int8_acq is not offered"):

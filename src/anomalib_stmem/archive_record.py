@@ -1,38 +1,56 @@
 """Scores of an archive on disk, video by video, so that a run that is stopped has lost at most the videos at hand."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 
 from .batch import JudgedBatch
-from .data.archive import VideoArchive
+from .checkpoint import fingerprint
+from .data.archive import archive_of
+
+if TYPE_CHECKING:
+    from .lightning_model import STMem
 
 
 class ArchiveRecord(Callback):
-    """Write the scores of each video of a :class:`VideoArchive` when it ends; does nothing with other data.
+    """Write the scores of each video of a :class:`~.data.archive.VideoArchive` when it ends; of no other data.
 
     A video's rows go to ``<video>.csv.part``, which becomes ``<video>.csv`` with its last frame. Every device writes
-    ``summary.csv`` anew when it is done, of all videos that are done by then.
+    ``summary.csv`` anew when it is done, of all videos done by then. ``model.txt`` says whose scores they are.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._begun: set[str] = set()
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let go of each batch once it is written: an archive does not fit in memory."""
-        del pl_module
-        if archive_of(trainer) is not None:
-            trainer.predict_loop.return_predictions = False
+    def on_predict_start(self, trainer: Trainer, pl_module: "STMem") -> None:
+        """Let go of each batch once it is written, since an archive does not fit in memory.
+
+        Raises:
+            ValueError: the results are of another model.
+        """
+        archive = archive_of(trainer)
+        if archive is None:
+            return
+        trainer.predict_loop.return_predictions = False
         self._begun = set()
+        own, mark = fingerprint(pl_module), archive.results_dir / "model.txt"
+        if mark.exists() and mark.read_text() != own:
+            msg = (
+                f"{archive.results_dir} holds scores of another model, which would be mixed with those of this one. "
+                "Name another folder with --data.results_dir."
+            )
+            raise ValueError(msg)
+        archive.results_dir.mkdir(parents=True, exist_ok=True)
+        mark.write_text(own)
 
     def on_predict_batch_end(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
+        pl_module: "STMem",
         outputs: Any,  # noqa: ANN401
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
@@ -53,7 +71,7 @@ class ArchiveRecord(Callback):
         rows.to_csv(part, mode="w" if begins else "a", header=begins, index=False)
         if int(outputs.last_frame[-1]) == int(outputs.frames[-1]):
             part.replace(whole)
-            whole.with_suffix(".failed").unlink(missing_ok=True)
+            archive.failure_of(video).unlink(missing_ok=True)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the summary, and say what could not be judged."""
@@ -67,22 +85,14 @@ class ArchiveRecord(Callback):
             unfinished = archive.results_dir / f"summary.csv.{trainer.global_rank}"
             summary.to_csv(unfinished, index=False)
             unfinished.replace(archive.results_dir / "summary.csv")
-        failed = [name for name in archive.videos if (archive.results_dir / f"{name}.failed").exists()]
+        failed = [archive.failure_of(name) for name in archive.videos if archive.failure_of(name).exists()]
         found = f"{len(done)} of {len(archive.videos)} videos have scores in {archive.results_dir}"
         if failed:
-            found += f"; {len(failed)} could not be judged, see {failed[0]}.failed" + (
-                " and others" * (len(failed) > 1)
-            )
+            found += f"; {len(failed)} could not be judged, such as {failed[0]}"
         Console().print(f"{found}.", soft_wrap=True)
 
 
-def archive_of(trainer: Trainer) -> VideoArchive | None:
-    """Return the archive that a trainer judges, if it judges one."""
-    data = getattr(trainer, "datamodule", None)
-    return data if isinstance(data, VideoArchive) else None
-
-
-def _rows(batch: JudgedBatch, model: Any) -> pd.DataFrame:  # noqa: ANN401
+def _rows(batch: JudgedBatch, model: "STMem") -> pd.DataFrame:
     frames = batch.frames.cpu().numpy()
     columns = {
         "frame": frames,

@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 from . import demo_run
 from .archive_record import ArchiveRecord
 from .batch import JudgedBatch, as_judged_batch
+from .checkpoint import refuse_other_options
 from .data.demo import WalkwayDemo
 from .devices import share_results_folder
 from .evaluation.evaluator import video_evaluator
@@ -40,12 +41,6 @@ logger = logging.getLogger(__name__)
 
 LOG_HEALTH_EVERY = 50  # batches; as often as Lightning writes its log
 LIGHTNING_DEFAULT_EPOCHS = 1000  # what Lightning sets when nobody does
-# A checkpoint fits only a model that agrees in these.
-FIXED_BY_CHECKPOINT = (
-    *("streams", "window", "channels", "image_size", "width", "stem", "rtsm", "shift_fraction", "rcam", "skips"),
-    *("memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
-    *("score_area", "score_error", "prediction_weight"),
-)
 
 
 class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it exports takes more options
@@ -373,26 +368,6 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         Raises:
             ValueError: an option that the weights or the calibration depend on differs.
         """
-        saved = checkpoint.get("hyper_parameters", {})
-        differing = {
-            name: saved[name]
-            for name in FIXED_BY_CHECKPOINT
-            if name in saved and _plain(saved[name]) != _plain(self.hparams[name])
-        }
-        if differing:
-            flags = " ".join(f"--model.{name} {_as_flag(value)}" for name, value in differing.items())
-            now = ", ".join(f"{name}={_plain(self.hparams[name])}" for name in differing)
-            msg = f"The checkpoint was made with other options than this model ({now}). Add: {flags}"
-            raise ValueError(msg)
+        refuse_other_options(checkpoint.get("hyper_parameters", {}), self.hparams)
         super().on_load_checkpoint(checkpoint)
         self.loaded_epochs = int(checkpoint.get("epoch", -1)) + 1
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    return list(value) if isinstance(value, tuple | list) else value
-
-
-def _as_flag(value: Any) -> str:  # noqa: ANN401
-    if isinstance(value, tuple | list):
-        return f"[{','.join(str(part) for part in value)}]"
-    return "null" if value is None else str(value)

@@ -44,6 +44,7 @@ class ClipPredictor:
             msg = f"There is no file {Path(path).resolve()}."
             raise FileNotFoundError(msg)
         self._run: Any = None
+        self._least = 0  # frames of a clip; an exported graph has its one length
         if suffix == ".ckpt":
             module = load_model(path)
             window, size = module.model.window, tuple(module.hparams["image_size"])
@@ -77,16 +78,20 @@ class ClipPredictor:
             judged frame, clip by clip, where clips are longer than the window and the judged frame.
 
         Raises:
-            ValueError: the clips have another shape.
+            ValueError: the clips have another shape, or values that no picture has.
         """
         array = clips.cpu().numpy() if isinstance(clips, Tensor) else clips
         fits = len(array.shape) == 5 and all(
             want in {None, side} for want, side in zip(self._shape, array.shape, strict=True)
         )
-        if not fits or array.shape[1] < getattr(self, "_least", 0):
+        if not fits or array.shape[1] < self._least:
             wanted = ", ".join("any" if side is None else str(side) for side in self._shape)
             msg = f"This graph takes clips of shape ({wanted}): batch, frames, RGB, height, width. Got {array.shape}."
             raise ValueError(msg)
         scaled = np.asarray(array, np.float32) / (255 if array.dtype == np.uint8 else 1)
-        found = {name: None if value is None else torch.as_tensor(value) for name, value in self._run(scaled).items()}
-        return InferenceBatch(**{name: found.get(name) for name in InferenceBatch._fields})
+        if not (scaled.min() >= 0 and scaled.max() <= 1):  # false for NaN too
+            found = f"values from {array.min()} to {array.max()}"
+            msg = f"The clips have {found}. Floats must be finite and in [0, 1], bytes uint8."
+            raise ValueError(msg)
+        fields = {name: None if value is None else torch.as_tensor(value) for name, value in self._run(scaled).items()}
+        return InferenceBatch(**{name: fields.get(name) for name in InferenceBatch._fields})

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from .batch import JudgedBatch
+from .data.archive import archive_of
 
 PANEL = (256, 256)  # pixels, width and height of each part
 
@@ -69,7 +70,7 @@ class ClipVisualizer(Visualizer):
     ) -> None:
         """Draw the frames that are due, and remember the highest score of each video."""
         del pl_module, args, kwargs
-        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
+        if archive_of(trainer) is not None:
             return
         folder = self._folder(trainer)
         for place in range(len(outputs.image)):
@@ -88,8 +89,8 @@ class ClipVisualizer(Visualizer):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the highest-scoring frame of each video."""
         del pl_module
-        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
-            return  # devices end hours apart, and must not wait for each other
+        if archive_of(trainer) is not None:
+            return
         folder = self._folder(trainer)
         own = {video: score for video, (score, _) in self._highest.items()}
         everywhere = [own] * trainer.world_size

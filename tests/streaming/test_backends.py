@@ -107,9 +107,11 @@ def test_folding_changes_nothing(model: STMem) -> None:
     torch.testing.assert_close(network.judge(clip).score, model.model.judge(clip).score, atol=1e-5, rtol=1e-5)
 
 
-def test_training_on_does_not_disturb_a_stream(reference: list) -> None:
-    own = calibrated(image_size=(32, 16), stem=2, score_error="both", prediction_weight=0.8)
+def test_stream_and_training_do_not_disturb_each_other(reference: list) -> None:
+    own = calibrated(image_size=(32, 16), stem=2, score_error="both", prediction_weight=0.8).train()
     stream = FrameStream(own)
+    assert own.training
+    assert own.model.training
     with torch.no_grad():
         for parameter in own.parameters():
             parameter.zero_()
@@ -156,7 +158,15 @@ del first
 del second
 subprocess.run([sys.executable, "-c", "pass"], check=True)
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    ran = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ran.returncode == 0  # -11 is the crash
+
+
+def test_options_that_a_backend_lacks_are_refused(model: STMem, step_file: Path) -> None:
+    with pytest.raises(ValueError, match="Only backend 'torch' has the option compiled; onnxruntime has not"):
+        FrameStream(step_file, compiled=True)
+    with pytest.raises(ValueError, match="precision must be auto, float32 or bf16; got 'fp16'"):
+        FrameStream(model, precision="fp16")
 
 
 def test_onnx_runtime_has_no_bf16(step_file: Path) -> None:

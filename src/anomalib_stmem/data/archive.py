@@ -3,18 +3,18 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import cv2
 import torch
 from anomalib.data.datamodules.base.video import AnomalibVideoDataModule
-from anomalib.data.transforms.utils import extract_transforms_by_type
 from anomalib.data.utils import ValSplitMode
+from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from torchvision.transforms.v2 import Resize
 
 from .clips import ClipBatch, as_floats
-from .frames import Frame, FrameFolder, Size, find_videos, planes, video_name
+from .datamodule import size_for_model
+from .frames import Damaged, Frame, FrameFolder, Size, check_whole, find_videos, planes, video_name
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +28,16 @@ class VideoArchive(AnomalibVideoDataModule):
 
     Args:
         root: folder of videos, as deep as you like: files, or folders of images.
-        results_dir: gets ``<video>.csv`` (frame, seconds, score, pred_score, pred_label) and ``summary.csv``.
+        results_dir: gets ``videos/<video>.csv`` (frame, seconds, score, pred_score, pred_label) and ``summary.csv``.
         clip_length_in_frames: the model's ``window`` + 1.
         eval_clip_length: frames per clip; the more, the fewer are encoded twice, and the more memory it takes.
         num_workers: processes per device that decode; each takes whole videos.
+        damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
         frame_rate: frames per second of videos that do not say theirs.
 
     Raises:
         ValueError: clips leave no frame to judge.
     """
-
-    keeps_own_record = True  # reports and pictures of a whole run would hold all of it in memory
 
     def __init__(
         self,
@@ -47,6 +46,7 @@ class VideoArchive(AnomalibVideoDataModule):
         clip_length_in_frames: int = 6,
         eval_clip_length: int = 32,
         num_workers: int = 1,
+        damaged: Damaged = "refuse",
         frame_rate: float = 25.0,
     ) -> None:
         super().__init__(1, 1, num_workers, val_split_mode=ValSplitMode.NONE)
@@ -56,6 +56,7 @@ class VideoArchive(AnomalibVideoDataModule):
             raise ValueError(msg)
         self.root, self.results_dir = Path(root), Path(results_dir)
         self.clip_length_in_frames, self.eval_clip_length = clip_length_in_frames, eval_clip_length
+        self.damaged: Damaged = damaged
         self.frame_rate = frame_rate
 
     def setup(self, stage: str | None = None) -> None:
@@ -77,13 +78,8 @@ class VideoArchive(AnomalibVideoDataModule):
             logger.warning(
                 "%d of %d videos have scores in %s already.", len(own) - len(left), len(own), self.results_dir
             )
-        resizes: list[Any] = extract_transforms_by_type(
-            getattr(getattr(getattr(trainer, "lightning_module", None), "pre_processor", None), "transform", None),
-            Resize,
-        )
-        size = (int(resizes[0].size[0]), int(resizes[0].size[1])) if resizes else None
         return DataLoader(
-            ArchiveClips(self, left, size),
+            ArchiveClips(self, left, size_for_model(trainer)),
             batch_size=None,
             num_workers=min(self.num_workers, max(1, len(left))),
         )
@@ -105,11 +101,15 @@ class VideoArchive(AnomalibVideoDataModule):
 
     def scores_of(self, video: str) -> Path:
         """Return the file of a video's scores."""
-        return self.results_dir / f"{video}.csv"
+        return self.results_dir / "videos" / f"{video}.csv"
+
+    def failure_of(self, video: str) -> Path:
+        """Return the file that says why a video has no scores."""
+        return self.results_dir / "videos" / f"{video}.failed"
 
     def note_failure(self, video: str, reason: str) -> None:
         """Write down why a video has no scores."""
-        note = self.results_dir / f"{video}.failed"
+        note = self.failure_of(video)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(reason + "\n")
         logger.warning("%s was not judged: %s", video, reason)
@@ -128,7 +128,7 @@ class ArchiveClips(IterableDataset):
 
     def __init__(self, archive: VideoArchive, videos: dict[str, Path], size_hw: Size | None) -> None:
         self._context, self._length = archive.clip_length_in_frames - 1, archive.eval_clip_length
-        self._results, self._rate = archive.note_failure, archive.frame_rate
+        self._note_failure, self._rate, self._damaged = archive.note_failure, archive.frame_rate, archive.damaged
         self._videos, self._size = videos, size_hw
 
     def __iter__(self) -> Iterator[ClipBatch]:
@@ -139,10 +139,10 @@ class ArchiveClips(IterableDataset):
             try:
                 yield from self._clips(name, path)
             except (ValueError, OSError, cv2.error) as error:  # noqa: PERF203  # each video for itself
-                self._results(name, str(error))
+                self._note_failure(name, str(error))
 
     def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
-        rate, frames = open_forwards(path, self._size)
+        rate, frames = open_forwards(path, self._size, self._damaged)
         held: list[Frame] = []
         number = -1  # of the last frame held
         for frame in frames:
@@ -169,17 +169,28 @@ class ArchiveClips(IterableDataset):
         )
 
 
-def open_forwards(path: Path, size_hw: Size | None) -> tuple[float | None, Iterator[Frame]]:
+def archive_of(trainer: Trainer) -> VideoArchive | None:
+    """Return the archive that a trainer judges, if it judges one.
+
+    It keeps its own record: reports and pictures of a whole run would hold all of it in memory, and let devices that
+    end hours apart wait for each other.
+    """
+    data = getattr(trainer, "datamodule", None)
+    return data if isinstance(data, VideoArchive) else None
+
+
+def open_forwards(path: Path, size_hw: Size | None, damaged: Damaged) -> tuple[float | None, Iterator[Frame]]:
     """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
 
     Returns:
         Frames per second where the video says, and its frames.
 
     Raises:
-        ValueError: nothing can be decoded.
+        ValueError: nothing can be decoded. Where a size changes or, if such are refused, a file is cut off, the frames
+            raise it when they get there.
     """
     if path.is_dir():
-        folder = FrameFolder(path, size_hw)
+        folder = FrameFolder(path, size_hw, damaged)
         return folder.frame_rate, folder.frames()
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     decoded, first = capture.read()
@@ -187,16 +198,19 @@ def open_forwards(path: Path, size_hw: Size | None) -> tuple[float | None, Itera
         msg = f"cv2 decodes no frame of {path}. The file is empty, damaged, or in a codec that cv2 lacks."
         raise ValueError(msg)
     size = size_hw or (first.shape[0], first.shape[1])
+    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
     def frames() -> Iterator[Frame]:
-        frame, going = first, True
+        frame, going, count = first, True, 0
         while going:
             if frame.shape != first.shape:
                 msg = f"The frame size changes within {path}: {first.shape[:2]}, then {frame.shape[:2]}."
                 raise ValueError(msg)
             yield planes(frame, size)
+            count += 1
             going, frame = capture.read()
         capture.release()
+        check_whole(path, count, announced, damaged)
 
     rate = capture.get(cv2.CAP_PROP_FPS)
     return (rate if 0 < rate < 1000 else None), frames()

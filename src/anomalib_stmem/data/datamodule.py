@@ -153,11 +153,7 @@ class ClipData(AnomalibVideoDataModule):
         """Return the size to read: the option's, else that of the model at hand."""
         if self.image_size is not None:
             return (self.image_size[0], self.image_size[1])
-        pre_processor = getattr(getattr(self.trainer, "lightning_module", None), "pre_processor", None)
-        resizes: list[Any] = extract_transforms_by_type(getattr(pre_processor, "transform", None), Resize)
-        if not resizes or len(resizes[0].size) != 2:  # one number means the shorter edge
-            return None
-        return (int(resizes[0].size[0]), int(resizes[0].size[1]))
+        return size_for_model(self.trainer)
 
     def _whole_clips(self) -> bool:
         """Whether the model at hand judges every frame of a clip; a collate function of items needs windows."""
@@ -239,6 +235,15 @@ class ClipData(AnomalibVideoDataModule):
             return Share()
         seed = trainer.strategy.broadcast(torch.initial_seed())  # devices may have drawn their own
         return Share(trainer.world_size, trainer.global_rank, repeat, seed)
+
+
+def size_for_model(trainer: Any) -> Size | None:  # noqa: ANN401
+    """Return the size that the pre-processor of a trainer's model resizes to; ``None`` without model or such a size."""
+    pre_processor = getattr(getattr(trainer, "lightning_module", None), "pre_processor", None)
+    resizes: list[Any] = extract_transforms_by_type(getattr(pre_processor, "transform", None), Resize)
+    if not resizes or len(resizes[0].size) != 2:  # one number means the shorter edge
+        return None
+    return (int(resizes[0].size[0]), int(resizes[0].size[1]))
 
 
 def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[LabelledVideo]]:

@@ -190,17 +190,7 @@ class VideoFile:
         self.source_hw = (first.shape[0], first.shape[1])
         self.size_hw = size_hw or self.source_hw
         self.frame_rate = rate if 0 < rate < 1000 else None  # beyond: a time base, not a rate
-        self.cut_off = self._is_cut_off(announced, damaged)
-
-    def _is_cut_off(self, announced: int, damaged: Damaged) -> bool:
-        cut_off = self.num_frames < CUT_OFF_BELOW * announced
-        msg = f"{self.path} announces {announced} frames, and {self.num_frames} can be decoded"
-        if cut_off and damaged == "refuse":
-            msg += ": it is cut off or damaged. Restore it, or use what there is with --data.damaged keep."
-            raise ValueError(msg)
-        if self.num_frames < announced:
-            logger.log(logging.WARNING if cut_off else logging.INFO, "%s; using these.", msg)
-        return cut_off
+        self.cut_off = not check_whole(path, self.num_frames, announced, damaged)
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """Decode frame ``start`` and those after it, in order; the frames before it are decoded and dropped.
@@ -223,6 +213,22 @@ class VideoFile:
                 yield planes(frame, self.size_hw)
         finally:
             capture.release()
+
+
+def check_whole(path: Path, num_frames: int, announced: int, damaged: Damaged) -> bool:
+    """Return whether a video file holds, but for a few, the frames that its container announces.
+
+    Raises:
+        ValueError: it does not, and such are refused.
+    """
+    cut_off = num_frames < CUT_OFF_BELOW * announced
+    msg = f"{path} announces {announced} frames, and {num_frames} can be decoded"
+    if cut_off and damaged == "refuse":
+        msg += ": it is cut off or damaged. Restore it, or use what there is with --data.damaged keep."
+        raise ValueError(msg)
+    if num_frames < announced:
+        logger.log(logging.WARNING if cut_off else logging.INFO, "%s; using these.", msg)
+    return not cut_off
 
 
 def planes(image: NDArray, size_hw: Size) -> Frame:

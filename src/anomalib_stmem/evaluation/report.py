@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..batch import JudgedBatch
+from ..data.archive import archive_of
 from ..data.frames import natural_order
 from ..model.scoring import MEASUREMENTS, ScoreHead
 from .controls import control_scores
@@ -78,7 +79,7 @@ class RunReport(Callback):
     ) -> None:
         """Record a batch."""
         del args, kwargs
-        if getattr(getattr(trainer, "datamodule", None), "keeps_own_record", False):
+        if archive_of(trainer) is not None:
             return
         self._rows.append(frame_rows(outputs, pl_module.model.head))
 

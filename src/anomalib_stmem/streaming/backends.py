@@ -1,12 +1,11 @@
 """Who runs the streaming step: torch, ONNX Runtime or OpenVINO, behind one call."""
 
-import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -49,26 +48,18 @@ def open_backend(
             run a model or checkpoint elsewhere, it is exported on the way.
         precision: ``bf16`` computes convolutions in bfloat16, ``auto`` where the device has units for it. ONNX Runtime
             runs what the file holds.
-        **options: of :class:`TorchBackend`.
+        **options: of :class:`TorchBackend`; other backends have none.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is none of these, or the backend cannot run it.
+        ValueError: the file is none of these, the backend cannot run it or lacks the option, or there is no such
+            precision.
         ModuleNotFoundError: the backend is not installed.
     """
-    from ..lightning_model import STMem
-
-    if isinstance(source, STMem):
-        suffix = ".ckpt"
-    else:
-        source = Path(source)
-        suffix = source.suffix
-        if suffix not in SUFFIXES:
-            msg = f"{source} is no model. Expected a checkpoint (.ckpt) or an exported step (.onnx, .xml)."
-            raise ValueError(msg)
-        if not source.is_file():
-            msg = f"There is no file {source.resolve()}."
-            raise FileNotFoundError(msg)
+    suffix = _suffix_of(source)
+    if precision not in get_args(Precision):
+        msg = f"precision must be auto, float32 or bf16; got {precision!r}."
+        raise ValueError(msg)
     chosen = SUFFIXES[suffix] if backend == "auto" else backend
     if chosen == "torch":
         if suffix != ".ckpt":
@@ -81,14 +72,31 @@ def open_backend(
     if chosen == "onnxruntime" and suffix == ".xml":
         msg = f"ONNX Runtime runs .onnx files, not {source}. Take backend 'openvino' for it."
         raise ValueError(msg)
+    if options:
+        msg = f"Only backend 'torch' has the option {', '.join(options)}; {chosen} has not."
+        raise ValueError(msg)
     backend_class: Callable[..., Backend] = OnnxBackend if chosen == "onnxruntime" else OpenVinoBackend
     need(chosen)
     if suffix != ".ckpt":
-        return backend_class(source, precision)
+        return backend_class(Path(cast("str", source)), precision)
     from ..export import export_step
 
     with tempfile.TemporaryDirectory() as scratch:
         return backend_class(export_step(load_model(source), Path(scratch) / "step.onnx"), precision)
+
+
+def _suffix_of(source: "STMem | Path | str") -> str:
+    """Say what kind of file can be run, after a look whether it is there; a model is as its checkpoint."""
+    if not isinstance(source, Path | str):
+        return ".ckpt"
+    path = Path(source)
+    if path.suffix not in SUFFIXES:
+        msg = f"{path} is no model. Expected a checkpoint (.ckpt) or an exported step (.onnx, .xml)."
+        raise ValueError(msg)
+    if not path.is_file():
+        msg = f"There is no file {path.resolve()}."
+        raise FileNotFoundError(msg)
+    return path.suffix
 
 
 def load_model(source: "STMem | Path | str") -> "STMem":
@@ -148,7 +156,7 @@ class TorchBackend:
         device: torch.device | str | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        step = copy.deepcopy(StreamStep(module)).to(self.device).eval()
+        step = StreamStep(module).to(self.device)
         fold_batch_norms(step.network)
         if precision != "auto":
             step.network.precision = precision

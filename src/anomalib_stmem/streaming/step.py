@@ -1,6 +1,6 @@
 """The streaming step as one graph: what every backend runs, from a decoded frame to a calibrated score."""
 
-import hashlib
+import copy
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from anomalib.data import InferenceBatch
 from torch import Tensor, nn
+
+from ..checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from ..lightning_model import STMem
@@ -46,15 +48,16 @@ class StreamStep(nn.Module):
     """Pre-processing, the network's step and post-processing.
 
     Args:
-        module: a trained :class:`~anomalib_stmem.STMem`.
+        module: a trained :class:`~anomalib_stmem.STMem`; copied, and left as it is.
     """
 
     def __init__(self, module: "STMem") -> None:
         super().__init__()
-        self.pre_processor = module.pre_processor
-        self.network = module.model.eval()
-        self.post_processor = module.post_processor
+        self.pre_processor = copy.deepcopy(module.pre_processor)
+        self.network = copy.deepcopy(module.model)
+        self.post_processor = copy.deepcopy(module.post_processor)
         size = tuple(module.hparams["image_size"])
+        self.eval()
         self.info = StepInfo(
             window=self.network.window,
             image_size=size,
@@ -82,15 +85,3 @@ class StreamStep(nn.Module):
             score, anomaly_map = judged.pred_score, judged.anomaly_map
             label = label if judged.pred_label is None else judged.pred_label
         return (score, label.bool(), anomaly_map, *(new[name] for name in names))
-
-
-def fingerprint(module: "STMem") -> str:
-    """Hash everything that decides a score: options, weights, memory, calibration and thresholds."""
-    from ..lightning_model import FIXED_BY_CHECKPOINT  # which imports what imports this
-
-    digest = hashlib.sha256(repr([(name, module.hparams[name]) for name in FIXED_BY_CHECKPOINT]).encode())
-    for name, value in sorted(module.state_dict().items()):
-        if not name.startswith(("evaluator", "visualizer")):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.frames import Size, planes
-from .backends import Backend, BackendName, open_backend
+from .backends import BackendName, open_backend
 
 if TYPE_CHECKING:
     from ..lightning_model import STMem
@@ -50,7 +50,7 @@ class FrameStreams:
 
     def __init__(
         self,
-        model: "STMem | Backend | Path | str",
+        model: "STMem | Path | str",
         cameras: Sequence[Hashable],
         backend: BackendName = "auto",
         **options: Any,
@@ -58,8 +58,7 @@ class FrameStreams:
         if not cameras or len(set(cameras)) != len(cameras):
             msg = f"cameras must be one or more different names; got {list(cameras)}."
             raise ValueError(msg)
-        given = hasattr(model, "run") and hasattr(model, "info")
-        self._backend: Backend = model if given else open_backend(model, backend, **options)  # type: ignore[arg-type, assignment]
+        self._backend = open_backend(model, backend, **options)
         self.info = self._backend.info
         self._rows = {name: row for row, name in enumerate(cameras)}
         self._seen = [0] * len(cameras)  # frames since the start or the last reset
@@ -203,7 +202,7 @@ class FrameStream:
 
     def __init__(
         self,
-        model: "STMem | Backend | Path | str",
+        model: "STMem | Path | str",
         backend: BackendName = "auto",
         **options: Any,
     ) -> None:
