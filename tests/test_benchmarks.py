@@ -33,6 +33,7 @@ def test_speed(tmp_path: Path) -> None:
     }
     assert ("plain window", "torch") in ran
     assert all(row["fps"] > 0 and row["p95_ms"] >= row["median_ms"] for row in found["network"])
+    assert {(row["mode"], row["runtime"]) for row in found["end_to_end"]} == ran - {("plain window", "torch")}
     assert 0 < found["memory_share_of_forward"] < 1
     assert [row["mode"] for row in found["training"]] == ["plain window", "window", "clip"]
     assert all(0 < row["share_in_convolutions"] < 1 for row in found["training"])

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from anomalib_stmem import STMem
+from anomalib_stmem.model.scoring import MEASUREMENTS
 
 
 def calibrated(**options: Any) -> STMem:
@@ -17,8 +18,13 @@ def calibrated(**options: Any) -> STMem:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(std=0.1)
                 module.running_var.uniform_(0.5, 1.5)
-        model.model.head.lower.fill_(0.1)
-        model.model.head.upper.fill_(20.0)
+        # Predictions as large as the frames, and bounds as wide as what is measured: scores tell any difference.
+        for stream in (model.model.spatial, model.model.temporal):
+            if stream is not None:
+                stream.decoder.to_frame.weight.mul_(30)
+        distance = torch.tensor([name.startswith("distance") for name in MEASUREMENTS])
+        model.model.head.lower.copy_(torch.where(distance, 0.0, -10.0))
+        model.model.head.upper.copy_(torch.where(distance, 0.2, 10.0))
         processor = model.post_processor
         processor._image_threshold.fill_(0.7)
         processor.image_min.fill_(0.2)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 CALIBRATION_CLIPS = 64  # windows of normal video that int8 ranges are taken from
 CALIBRATION_FRAMES = 300  # of normal video, for the streaming step
 # All but convolutions: squared errors span many orders of magnitude, and their mean is the score.
-NOT_QUANTISED = ["Add", "AvgPool", "Divide", "MatMul", "Multiply", "Power", "ReduceMean", "ReduceMax", "Subtract"]
+NOT_QUANTISED = [
+    *("Add", "AvgPool", "Divide", "MatMul", "Multiply", "Power"),
+    *("ReduceL2", "ReduceMax", "ReduceMean", "Sqrt", "Subtract"),
+]
 
 
 def quantise(model: Any, calibration: Iterable[Any]) -> Any:
@@ -86,7 +89,7 @@ def _kept_in_floats(model: Any) -> list[str]:
     """Name the convolutions that read or write frames.
 
     Differences between frames are small beside their range, and so is the error that is scored: eight bits of either
-    are too few. The memories (matrix products) and the differences themselves stay in floats too.
+    are too few.
     """
     shapes = {
         node.get_friendly_name(): tuple(node.input_value(1).get_shape())

@@ -85,6 +85,27 @@ def test_models_of_windows_get_windows_and_stmem_whole_clips(scene: Path) -> Non
     assert lengths == [(10, 2 * 19), (6, 2 * 19)]
 
 
+def test_devices_judge_each_frame_once_and_train_as_many_steps(scene: Path) -> None:
+    tested, steps = [], set()
+    for rank in range(3):  # of 10 clips to judge
+        data = VideoFolder(scene, eval_clip_length=9, **(TINY_DATA | {"eval_batch_size": 1}))
+        strategy = SimpleNamespace(broadcast=lambda value: value)
+        model = STMem(image_size=(16, 16))
+        data.trainer = SimpleNamespace(
+            lightning_module=model, model=None, world_size=3, global_rank=rank, strategy=strategy
+        )
+        data.setup("fit")
+        data.setup("test")
+        steps.add((len(data.train_dataloader()), len(data.val_dataloader())))
+        tested += [
+            (name, int(frame))
+            for batch in data.test_dataloader()
+            for name, frame in zip(batch.video_name, batch.frames, strict=True)
+        ]
+    assert sorted(tested) == [(name, frame) for name in ("01", "02") for frame in range(5, 24)]
+    assert len(steps) == 1
+
+
 def test_own_collate_function_gets_items(scene: Path) -> None:
     data = VideoFolder(scene, **TINY_DATA)
     data.external_collate_fn = len

@@ -58,6 +58,32 @@ def test_window_and_clip_give_the_same_numbers(options: dict) -> None:
         torch.testing.assert_close(getattr(together, field), joined, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("options", ABLATIONS, ids=str)
+@torch.no_grad()
+def test_stream_expects_what_the_clip_expects(options: dict) -> None:
+    """What is expected of each frame, and how far the memories were from it, not only the score that follows."""
+    network = build(**options)
+    network.head.error, network.head.prediction_weight = "both", 0.5  # so that both sub-networks run
+    t, long = network.window, clips(frames=network.window + 5, channels=options.get("channels", 1))
+    expected, judged = network.expect(long), network.judge(long)
+    state = network.empty_state(len(long), long.shape[-2:])
+    for frame in range(long.shape[1]):
+        if frame >= t:
+            step = frame - t
+            for name, clip_side in (("spatial", expected.spatial), ("temporal", expected.temporal)):
+                if clip_side is not None:
+                    place = step + 1 if name == "spatial" else step
+                    torch.testing.assert_close(state[name], clip_side.frames[:, place], atol=1e-5, rtol=1e-4)
+                    column = MEASUREMENTS.index(f"distance_{name}")
+                    torch.testing.assert_close(state[f"distance_{name}"], judged.measurements[:, step, column])
+            if "sum" in state:
+                torch.testing.assert_close(state["sum"], expected.final[:, step], atol=1e-5, rtol=1e-4)
+        score, anomaly_map, state = network.step(long[:, frame], state)
+        if frame >= t:
+            torch.testing.assert_close(score, judged.score[:, frame - t], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(anomaly_map, judged.anomaly_map[:, frame - t, None], atol=1e-6, rtol=1e-4)
+
+
 @pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 7}], ids=str)
 def test_prediction_sees_its_window_and_nothing_else(options: dict) -> None:
     network = build(streams="spatial", **options)
