@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from trained import awaken
 
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.loss import stream_loss
@@ -54,6 +55,7 @@ class _Training(torch.nn.Module):
         torch.manual_seed(0)
         architecture = Architecture(channels=1, width=2, stem=1, memory_items=4, memory_momentum=0.9, memory_restart=2)
         self.network = STMemModel(architecture, ScoreHead("frame", "temporal", 1.0), precision="float32")
+        awaken(self.network)
 
     def forward(self, clips: Tensor) -> Tensor:
         expected = self.network.expect(clips)

@@ -5,7 +5,17 @@ from typing import Any
 import torch
 
 from anomalib_stmem import STMem
+from anomalib_stmem.model.autoencoder import Decoder
 from anomalib_stmem.model.scoring import MEASUREMENTS
+
+
+@torch.no_grad()
+def awaken(network: torch.nn.Module, times: float = 1.0) -> None:
+    """Let an untrained network predict something; a new one predicts zeros, whatever it sees."""
+    for module in network.modules():
+        if isinstance(module, Decoder):
+            module.to_frame.reset_parameters()
+            module.to_frame.weight.mul_(times)
 
 
 def calibrated(**options: Any) -> STMem:
@@ -19,9 +29,7 @@ def calibrated(**options: Any) -> STMem:
                 module.running_mean.normal_(std=0.1)
                 module.running_var.uniform_(0.5, 1.5)
         # Predictions as large as the frames, and bounds as wide as what is measured: scores tell any difference.
-        for stream in (model.model.spatial, model.model.temporal):
-            if stream is not None:
-                stream.decoder.to_frame.weight.mul_(30)
+        awaken(model, times=30)
         distance = torch.tensor([name.startswith("distance") for name in MEASUREMENTS])
         model.model.head.lower.copy_(torch.where(distance, 0.0, -10.0))
         model.model.head.upper.copy_(torch.where(distance, 0.2, 10.0))

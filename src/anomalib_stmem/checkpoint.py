@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 # The options that weights, calibration or score depend on.
 FIXED_BY_CHECKPOINT = (
     *("streams", "window", "channels", "image_size", "width", "stem", "rtsm", "shift_fraction", "rcam", "skips"),
-    *("memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
-    *("score_area", "score_error", "prediction_weight"),
+    *("residual", "memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
+    *("score_area", "score_error", "score_relative", "prediction_weight"),
 )
 
 
@@ -25,6 +25,7 @@ def refuse_other_options(saved: Mapping[str, Any], own: Mapping[str, Any]) -> No
     Raises:
         ValueError: an option of :data:`FIXED_BY_CHECKPOINT` differs; the message holds the flags to add.
     """
+    saved = {"residual": False, "score_relative": False, **saved}  # checkpoints from before there was a choice
     differing = {
         name: saved[name] for name in FIXED_BY_CHECKPOINT if name in saved and _plain(saved[name]) != _plain(own[name])
     }

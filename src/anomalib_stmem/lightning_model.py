@@ -30,6 +30,7 @@ from .evaluation.evaluator import video_evaluator
 from .evaluation.report import RunReport
 from .export import ClipExport
 from .model.autoencoder import Architecture
+from .model.crops import moving_crops
 from .model.loss import Reduction, stream_loss
 from .model.memory import memory_health
 from .model.scoring import AreaName, ErrorName, ScoreHead
@@ -64,6 +65,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         shift_fraction: share of channels that RTSM moves. 0 keeps RTSM's convolutions without their past.
         rcam: residual channel attention in the decoder (Table III).
         skips: connections from encoder to decoder at the three finer scales.
+        residual: whether the spatial stream predicts the change to the latest frame; ``False``, the whole frame, is the
+            paper.
         memory: ``all`` puts one on the bottleneck and on every skip (the paper), ``bottleneck`` leaves skips raw,
             ``none`` has no memory (Table III).
         memory_items: ``M``, items per memory; 20 in the paper.
@@ -79,7 +82,11 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         loss_reduction: ``mean``, or ``sum`` for the literal norms of Eqs. (9)-(10).
         score_area: whole-``frame`` PSNR (the paper) or that of the worst ``patch``.
         score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
+        score_relative: whether the error is scored as a share of the frame's motion; ``False`` is the paper.
         prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
+        train_crop: height and width in pixels of the part of each clip that training looks at, chosen anew each time
+            where something moves (:func:`~.model.crops.moving_crops`); multiples of 8 * ``stem``. ``None`` looks at
+            whole frames.
         learning_rate: of Adam, annealed to 0 along a cosine; 2e-5 in the paper.
         default_epochs: trained when ``--trainer.max_epochs`` is not given (or is Lightning's 1000).
         precision: ``auto`` computes convolutions in bfloat16 where the device has units for it.
@@ -115,6 +122,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         shift_fraction: float = 0.25,
         rcam: bool = True,
         skips: bool = True,
+        residual: bool = True,
         memory: Literal["all", "bottleneck", "none"] = "all",
         memory_items: int = 20,
         memory_temperature: float = 1.0,
@@ -129,7 +137,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         loss_reduction: Reduction = "mean",
         score_area: AreaName = "frame",
         score_error: ErrorName = "temporal",
+        score_relative: bool = True,
         prediction_weight: float = 1.0,
+        train_crop: tuple[int, int] | None = None,
         learning_rate: float = 2e-5,
         default_epochs: int = 50,
         precision: Precision = "auto",
@@ -146,6 +156,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             raise ValueError(msg)
         # Plain numbers: `anomalib benchmark` passes OmegaConf's list, with which no checkpoint could be loaded.
         image_size = (int(image_size[0]), int(image_size[1]))
+        train_crop = None if train_crop is None else (int(train_crop[0]), int(train_crop[1]))
         super().__init__(pre_processor, post_processor, evaluator, visualizer)
         self._build()
 
@@ -160,7 +171,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             seed_everything(options.seed, workers=True, verbose=False)
         names = Architecture.__dataclass_fields__
         architecture = Architecture(**{name: options[name] for name in names})
-        head = ScoreHead(options.score_area, options.score_error, options.prediction_weight)
+        head = ScoreHead(options.score_area, options.score_error, options.prediction_weight, options.score_relative)
         self.model = STMemModel(architecture, head, options.streams, options.precision)
         if options.compiled:
             self.model.compile_streams()
@@ -222,6 +233,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             msg = f"A training clip of {batch.video_path[which]} is labelled abnormal. Train on normal video only."
             raise ValueError(msg)
         clips, options = batch.image, self._options
+        if options.train_crop is not None:
+            clips = moving_crops(clips, options.train_crop)
         expected = self.model.expect(clips)
         t, total = self.model.window, torch.zeros((), device=clips.device)
         streams = (

@@ -10,6 +10,7 @@ from anomalib_stmem.model.scoring import (
     error_maps,
     measure,
     memory_distance,
+    motion_of,
     psnr,
 )
 
@@ -17,7 +18,7 @@ from anomalib_stmem.model.scoring import (
 def test_psnr_follows_equation_14() -> None:
     final, actual = torch.rand(1, 1, 3, 8, 8) * 2 - 1, torch.rand(1, 1, 3, 8, 8) * 2 - 1
     maps = error_maps({"sum": final - actual})
-    measured = measure(maps, {})
+    measured = measure(maps, {}, torch.zeros(1, 1))
     column = MEASUREMENTS.index("psnr_frame_sum")
     assert float(measured[0, 0, column]) == pytest.approx(reference.psnr(final, actual), rel=1e-5)
 
@@ -51,7 +52,7 @@ def test_patch_finds_the_small_figure_that_the_frame_dilutes() -> None:
     quiet, figure = torch.full((1, 1, 64, 64), 0.01), torch.full((1, 1, 64, 64), 0.008)
     figure[..., 20:25, 30:35] = 0.05
     frame, patch = (MEASUREMENTS.index(f"psnr_{area}_sum") for area in ("frame", "patch"))
-    of_quiet, of_figure = measure({"sum": quiet}, {})[0, 0], measure({"sum": figure}, {})[0, 0]
+    of_quiet, of_figure = (measure({"sum": maps}, {}, torch.zeros(1, 1))[0, 0] for maps in (quiet, figure))
     assert of_figure[frame] > of_quiet[frame]
     assert of_figure[patch] < of_quiet[patch]
 
@@ -76,6 +77,28 @@ def test_frozen_bounds_do_not_divide_by_zero() -> None:
     measurements = torch.ones(4, len(MEASUREMENTS))
     head.calibrate(measurements)
     assert torch.isfinite(head(measurements)).all()
+
+
+def test_relative_error_is_its_share_of_the_motion() -> None:
+    error, difference = torch.rand(1, 6, 3, 8, 8), torch.rand(1, 6, 3, 8, 8)
+    measurements = measure(error_maps({"sum": error, "temporal": error}), {}, motion_of(difference))[0]
+    head = ScoreHead("frame", "temporal", 1.0, relative=True)
+    head.calibrate(measurements)
+    mse, motion = ((part[0] / 2).square().mean(dim=(1, 2, 3)) for part in (error, difference))
+    decibels = -10 * (mse / (motion + motion.mean())).log10()
+    expected = 1 - (decibels - decibels.min()) / (decibels.max() - decibels.min())
+    torch.testing.assert_close(head(measurements), expected)
+    absolute = ScoreHead("frame", "temporal", 1.0)
+    torch.testing.assert_close(absolute.compensate(measurements), measurements)
+
+
+def test_crowd_is_no_anomaly_by_itself() -> None:
+    head = ScoreHead("frame", "temporal", 1.0, relative=True)
+    columns = dict.fromkeys(MEASUREMENTS, torch.zeros(3))
+    motion, unexplained = torch.tensor([1e-3, 4e-3, 1e-3]), torch.tensor([0.3, 0.3, 0.6])
+    columns |= {"motion": motion, "psnr_frame_temporal": psnr(motion * unexplained)}
+    few, crowd, runner = head(torch.stack(list(columns.values()), dim=-1)).tolist()
+    assert few < crowd < runner
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,19 @@ import itertools
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
+from trained import awaken
 
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 
-def build(streams: str = "both", **options) -> STMemModel:  # noqa: ANN003
+def build(streams: str = "both", relative: bool = False, **options) -> STMemModel:  # noqa: ANN003
     defaults = {"channels": 1, "width": 4, "stem": 1, "memory_items": 5}
     torch.manual_seed(0)
-    network = STMemModel(Architecture(**(defaults | options)), ScoreHead("patch", "sum", 0.8), streams, "float32")
+    head = ScoreHead("patch", "sum", 0.8, relative)
+    network = STMemModel(Architecture(**(defaults | options)), head, streams, "float32")
+    awaken(network)
     for module in network.modules():  # running statistics that are not the identity
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(std=0.1)
@@ -42,6 +45,8 @@ ABLATIONS = [
     {"window": 3},
     {"window": 4},
     {"window": 7},
+    {"residual": False},
+    {"relative": True},
 ]
 
 
@@ -105,8 +110,8 @@ def test_final_frame_and_errors_speak_about_the_judged_frame() -> None:
     expected = network.expect(clip)
     for s, f in enumerate(range(5, 9)):
         past = clip[:, f - 5 : f]  # I_{f-5} .. I_{f-1}
-        before_last = network.spatial(past[:, :-1]).frames[:, -1]  # I_hat_{f-1}
-        last = network.spatial(past[:, 1:]).frames[:, -1]  # I_hat_f
+        before_last = past[:, -2] + network.spatial(past[:, :-1]).frames[:, -1]  # I_hat_{f-1}
+        last = past[:, -1] + network.spatial(past[:, 1:]).frames[:, -1]  # I_hat_f
         change = network.temporal(frame_differences(past)).frames[:, -1]  # X_hat_{f-1}
         torch.testing.assert_close(expected.final[:, s], before_last + change, atol=1e-4, rtol=1e-4)
         close = {"atol": 1e-4, "rtol": 1e-4}

@@ -85,9 +85,10 @@ def single(values: pd.Series, frames: pd.DataFrame) -> Scores:
 def fused(frames: pd.DataFrame, head: ScoreHead, how: Normalisation) -> Array:
     """Eq. (16) with the bounds of ``g`` as named; the paper takes them ``per_video``."""
     result = np.empty(len(frames))
+    compensated = head.compensate(torch.tensor(frames[list(MEASUREMENTS)].to_numpy(float))).cpu().numpy()
     calibrated = torch.stack([head.lower, head.upper]).cpu().double().numpy().T
     for rows in frames.groupby("video", sort=False).indices.values():
-        own = frames[list(MEASUREMENTS)].to_numpy(float)[rows]
+        own = compensated[rows]
         limits = [bounds(column, how, (low, high)) for column, (low, high) in zip(own.T, calibrated, strict=True)]
         lower, upper = (torch.tensor(np.stack(side, axis=1)) for side in zip(*limits, strict=True))
         result[rows] = head.fuse(torch.tensor(own), lower, upper).numpy()

@@ -29,6 +29,7 @@ class Architecture:
     shift_fraction: float = 0.25
     rcam: bool = True
     skips: bool = True
+    residual: bool = True
     memory: Literal["all", "bottleneck", "none"] = "all"
     memory_items: int = 20
     memory_temperature: float = 1.0
@@ -160,6 +161,10 @@ class Decoder(nn.Module):
         # Linear: a frame difference reaches [-2, 2], which no tanh does.
         predicted = architecture.channels * architecture.stem**2
         self.to_frame = nn.Conv2d(widths[0], predicted, kernel_size=3, padding=1)
+        # Differences are a few percent of a frame. From random weights, whose first predictions are larger than any,
+        # 12 epochs on Ped2 explained a fifth of the motion; from zeros 3 minutes explained two thirds.
+        nn.init.zeros_(self.to_frame.weight)
+        nn.init.zeros_(cast("Tensor", self.to_frame.bias))
         self.from_blocks = nn.PixelShuffle(architecture.stem)
 
     def forward(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:

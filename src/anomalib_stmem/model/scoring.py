@@ -16,11 +16,13 @@ ErrorName = Literal["sum", "spatial", "temporal", "both"]
 AreaName = Literal["frame", "patch"]
 
 ERRORS: tuple[ErrorName, ...] = ("sum", "spatial", "temporal", "both")
-# The columns of a measurement, in order: P of each error over the frame and over its worst patch, then D_i, D_x.
+# The columns of a measurement, in order: P of each error over the frame and over its worst patch, D_i, D_x, and the
+# mean squared difference to the frame before.
 MEASUREMENTS: tuple[str, ...] = (
     *(f"psnr_{area}_{error}" for area in ("frame", "patch") for error in ERRORS),
     "distance_spatial",
     "distance_temporal",
+    "motion",
 )
 
 LOWEST_ERROR = 1e-10  # a repeated frame can be predicted exactly; its PSNR is then 100 dB and not infinite
@@ -56,26 +58,35 @@ def memory_distance(recall: Recall) -> Tensor:
     return (2 - 2 * nearest[..., 0]).clamp_min(0).sqrt().mean(dim=-1)
 
 
+def motion_of(difference: Tensor) -> Tensor:
+    """Average squared ``(b, s, c, h, w)`` differences to the frame before: ``(b, s)`` on the scale of Eq. (14)."""
+    return (difference / 2).square().mean(dim=(-3, -2, -1))
+
+
 def measure(
-    maps: dict[ErrorName, Tensor], distances: dict[str, Tensor], wanted: Collection[str] = MEASUREMENTS
+    maps: dict[ErrorName, Tensor],
+    distances: dict[str, Tensor],
+    motion: Tensor,
+    wanted: Collection[str] = MEASUREMENTS,
 ) -> Tensor:
     """Measure every judged frame.
 
     Args:
         maps: from :func:`error_maps`; an error that a single-stream network lacks is measured as ``sum``.
         distances: ``spatial`` and ``temporal`` memory distances ``(b, s)``; a missing one is measured as 0.
+        motion: ``(b, s)``, from :func:`motion_of`.
         wanted: which of :data:`MEASUREMENTS`; the others are left at 0.
 
     Returns:
         ``(b, s, len(MEASUREMENTS))``, float32.
     """
-    columns = {f"distance_{stream}": distance for stream, distance in distances.items()}
+    columns = {"motion": motion} | {f"distance_{stream}": distance for stream, distance in distances.items()}
     for name in ERRORS:
         if f"psnr_frame_{name}" in wanted:
             columns[f"psnr_frame_{name}"] = psnr(error_of(maps, name).mean(dim=(-2, -1)))
         if f"psnr_patch_{name}" in wanted:
             columns[f"psnr_patch_{name}"] = psnr(blur(error_of(maps, name)).amax(dim=(-2, -1)))
-    nothing = torch.zeros_like(next(iter(columns.values())))
+    nothing = torch.zeros_like(motion)
     return torch.stack([columns.get(name, nothing) for name in MEASUREMENTS], dim=-1)
 
 
@@ -93,8 +104,9 @@ def min_max(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 class ScoreHead(nn.Module):
     """``S = lambda (1 - g(P)) + (1-lambda)/2 g(D_i) + (1-lambda)/2 g(D_x)`` (Eq. 16); higher is more anomalous.
 
-    The bounds of ``g`` are buffers, learned from normal video by :meth:`calibrate`, so a live score needs no future.
-    For the paper's protocol, which takes them from each test video, call :meth:`fuse` with that video's bounds.
+    The bounds of ``g`` and the usual motion are buffers, learned from normal video by :meth:`calibrate`, so a live
+    score needs no future. For the paper's protocol, which takes bounds from each test video, call :meth:`fuse` with
+    that video's.
 
     Args:
         area: P over the whole ``frame`` (the paper), or over its worst ``patch``: a small figure far away is diluted in
@@ -102,6 +114,8 @@ class ScoreHead(nn.Module):
         error: which prediction error P measures: of the ``sum`` of both streams (the paper), of the ``spatial`` or
             ``temporal`` stream alone, or the mean of ``both`` errors.
         prediction_weight: ``lambda``, the share of P; 0.8 in the paper. 1 leaves the memory distances out.
+        relative: whether P is of the error's share in the frame's motion, ``mse / (motion + usual motion)``: a crowd
+            leaves more unexplained than one walker, and is no more abnormal. ``False`` is the paper.
 
     Raises:
         ValueError: an argument is not one of its choices or outside [0, 1].
@@ -109,8 +123,9 @@ class ScoreHead(nn.Module):
 
     lower: Tensor  # (len(MEASUREMENTS),)
     upper: Tensor
+    usual_motion: Tensor  # scalar: mean of normal video
 
-    def __init__(self, area: AreaName, error: ErrorName, prediction_weight: float) -> None:
+    def __init__(self, area: AreaName, error: ErrorName, prediction_weight: float, relative: bool = False) -> None:
         super().__init__()
         if f"psnr_{area}_{error}" not in MEASUREMENTS:
             msg = f"score_area must be 'frame' or 'patch' and score_error one of {ERRORS}; got {area!r} and {error!r}."
@@ -118,24 +133,35 @@ class ScoreHead(nn.Module):
         if not 0 <= prediction_weight <= 1:
             msg = f"prediction_weight (lambda) must be in [0, 1]; got {prediction_weight}."
             raise ValueError(msg)
-        self.area, self.error, self.prediction_weight = area, error, prediction_weight
-        # Before calibration: 20 to 40 dB, the usual span of prediction errors, and the full span of distances.
+        self.area, self.error, self.prediction_weight, self.relative = area, error, prediction_weight, relative
+        # Before calibration: usual spans of prediction errors in dB, and the full span of distances.
+        error_span = (0.0, 20.0) if relative else (20.0, 40.0)
         distance = torch.tensor([name.startswith("distance") for name in MEASUREMENTS])
-        self.register_buffer("lower", torch.where(distance, 0.0, 20.0))
-        self.register_buffer("upper", torch.where(distance, 2.0, 40.0))
+        self.register_buffer("lower", torch.where(distance, 0.0, error_span[0]))
+        self.register_buffer("upper", torch.where(distance, 2.0, error_span[1]))
+        self.register_buffer("usual_motion", torch.tensor(1e-3))
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of the measurements that decide the score."""
         distances = ("distance_spatial", "distance_temporal") if self.prediction_weight < 1 else ()
-        return (f"psnr_{self.area}_{self.error}", *distances)
+        motion = ("motion",) if self.relative else ()
+        return (f"psnr_{self.area}_{self.error}", *distances, *motion)
 
     def forward(self, measurements: Tensor) -> Tensor:
         """Score ``(..., len(MEASUREMENTS))`` with the calibrated bounds."""
-        return self.fuse(measurements, self.lower, self.upper)
+        return self.fuse(self.compensate(measurements), self.lower, self.upper)
+
+    def compensate(self, measurements: Tensor) -> Tensor:
+        """Take every PSNR in ``(..., len(MEASUREMENTS))`` relative to the frame's motion, if this head is so."""
+        if not self.relative:
+            return measurements
+        motion = measurements[..., MEASUREMENTS.index("motion"), None] + self.usual_motion
+        is_error = torch.tensor([name.startswith("psnr") for name in MEASUREMENTS], device=measurements.device)
+        return torch.where(is_error, measurements - psnr(motion), measurements)
 
     def fuse(self, measurements: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-        """Eq. (16) with given bounds of ``g``, one per measurement."""
+        """Eq. (16) of compensated measurements with given bounds of ``g``, one per measurement."""
         return self.fuse_normalised(min_max(measurements, lower, upper), f"psnr_{self.area}_{self.error}")
 
     def fuse_normalised(self, normalised: Tensor, prediction: str) -> Tensor:
@@ -145,9 +171,11 @@ class ScoreHead(nn.Module):
         return self.prediction_weight * (1 - column[prediction]) + (1 - self.prediction_weight) * distances
 
     def calibrate(self, measurements: Tensor) -> None:
-        """Take the bounds of ``g`` from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
-        self.lower.copy_(measurements.amin(dim=0))
-        self.upper.copy_(measurements.amax(dim=0))
+        """Take usual motion and bounds of ``g`` from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
+        self.usual_motion.copy_(measurements[:, MEASUREMENTS.index("motion")].mean())
+        compensated = self.compensate(measurements)
+        self.lower.copy_(compensated.amin(dim=0))
+        self.upper.copy_(compensated.amax(dim=0))
 
     def shown(self, maps: dict[ErrorName, Tensor]) -> Tensor:
         """The map that explains the score: ``(b, s, h, w)``, the scored error averaged over patches."""

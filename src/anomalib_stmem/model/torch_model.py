@@ -18,7 +18,7 @@ from anomalib.data import InferenceBatch
 from torch import Tensor, nn
 
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
-from .scoring import ErrorName, ScoreHead, error_maps, measure, memory_distance
+from .scoring import ErrorName, ScoreHead, error_maps, measure, memory_distance, motion_of
 
 Streams = Literal["both", "spatial", "temporal"]
 Precision = Literal["auto", "float32", "bf16"]
@@ -73,6 +73,7 @@ class STMemModel(nn.Module):
         self.channels = architecture.channels
         self.divisor = architecture.divisor
         self.precision = precision
+        self.residual = architecture.residual
         self.spatial = StreamNetwork(architecture) if streams != "temporal" else None
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
@@ -102,6 +103,8 @@ class STMemModel(nn.Module):
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._use_bfloat16(clips.device)):
             if self.spatial is not None:
                 spatial = self.spatial(clips[:, :-1])
+                if self.residual:
+                    spatial = spatial._replace(frames=spatial.frames + clips[:, t - 2 : -1])
             if self.temporal is not None:
                 temporal = self.temporal(frame_differences(clips)[:, :-1])
         if self.training:
@@ -130,7 +133,8 @@ class STMemModel(nn.Module):
                 by_step = by_map.unflatten(0, stream.frames.shape[1::-1])  # time first
                 # The spatial stream decodes one step more; both distances are those of the features behind Y_hat.
                 distances[name] = by_step[: expected.final.shape[1]].T
-        measurements = measure(maps, distances)
+        motion = motion_of(frame_differences(clips)[:, self.window - 1 :])
+        measurements = measure(maps, distances, motion)
         return Judgement(expected.final, measurements, self.head(measurements), self.head.shown(maps))
 
     def forward(self, clips: Tensor) -> InferenceBatch:
@@ -190,6 +194,8 @@ class STMemModel(nn.Module):
                 seen = frames if name == "spatial" else difference
                 prediction, left = stream.step(seen, [state[f"past_{name}_{place}"] for place in places])
                 new[name] = prediction.frames[:, 0]
+                if name == "spatial" and self.residual:
+                    new[name] = new[name] + frames
                 new |= {f"past_{name}_{place}": moved.float() for place, moved in zip(places, left, strict=True)}
                 if f"distance_{name}" in state:
                     new[f"distance_{name}"] = _bottleneck_distance(prediction, frames[:, 0, 0, 0])
@@ -211,7 +217,8 @@ class STMemModel(nn.Module):
         distances = {
             name: state[f"distance_{name}"][:, None] for name in self.scored_streams if f"distance_{name}" in state
         }
-        return self.head(measure(maps, distances, self.head.wanted))[:, 0], self.head.shown(maps)
+        measurements = measure(maps, distances, motion_of(difference[:, None]), self.head.wanted)
+        return self.head(measurements)[:, 0], self.head.shown(maps)
 
     def _update_memories(self, *predictions: StreamPrediction | None) -> None:
         for stream, prediction in zip((self.spatial, self.temporal), predictions, strict=True):
