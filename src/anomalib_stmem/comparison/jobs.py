@@ -79,9 +79,10 @@ class VideoBenchmarkJob(BenchmarkJob):
             The row of the table: what ran, all metrics, seconds of fitting and testing; or ``skipped`` and why.
         """
         model = dict(self.config["model"])
-        row: dict[str, Any] = {"model": model["class_path"].rsplit(".", 1)[-1], "seed": self.config["seed"]}
+        name = model.pop("name", model["class_path"].rsplit(".", 1)[-1])
+        row: dict[str, Any] = {"model": name, "seed": self.config["seed"]}
         try:
-            row |= self._measure(model, "auto" if task_id is None else [task_id])
+            row |= self._measure(name, model, "auto" if task_id is None else [task_id])
         except Exception as error:  # one model's failure, often a download, must not end the others
             reason = f"{type(error).__name__}: {str(error) or error.__cause__ or 'no more is said'}".splitlines()[0]
             row["skipped"] = reason
@@ -92,7 +93,7 @@ class VideoBenchmarkJob(BenchmarkJob):
             file.write(json.dumps(row | {"config": self.config}, default=str) + "\n")
         return row | {"folder": str(self.folder)}
 
-    def _measure(self, entry: dict[str, Any], devices: str | list[int]) -> dict[str, Any]:
+    def _measure(self, name: str, entry: dict[str, Any], devices: str | list[int]) -> dict[str, Any]:
         trainer = entry.pop("trainer", {})
         seed_everything(self.config["seed"], verbose=False)
         model = get_model(entry)
@@ -103,7 +104,7 @@ class VideoBenchmarkJob(BenchmarkJob):
         data = cast("ClipData", get_datamodule(self.config["data"]))
         if ".image." in type(model).__module__:
             data = as_frames(data)
-        root = self.folder / f"{self.number:02d}_{type(model).__name__}"
+        root = self.folder / f"{self.number:02d}_{name.replace('/', '-')}"
         root.mkdir(parents=True, exist_ok=True)
         engine = Engine(
             accelerator=self.accelerator,
@@ -122,7 +123,7 @@ class VideoBenchmarkJob(BenchmarkJob):
         judged = data.test_data.num_judged
         left_out = sum(video.last - video.first for video in data.test_data.videos) - judged
         frames = {"frames_judged": judged, "frames_left_out": left_out, "label_set": data.label_set}
-        return {name: float(value) for name, value in metrics.items()} | seconds | frames
+        return {metric: float(value) for metric, value in metrics.items()} | seconds | frames
 
     @staticmethod
     def collect(results: list[dict[str, Any]]) -> pd.DataFrame:

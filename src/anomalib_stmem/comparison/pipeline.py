@@ -13,8 +13,8 @@ from anomalib.pipelines.components.runners import SerialRunner
 class VideoBenchmark(Benchmark):
     """Benchmark models, on video where the data is one of anomalib-stmem's datamodules.
 
-    A config is anomalib's, and an entry of the grid of models may bring ``trainer: {max_epochs: 15}``, which anomalib's
-    has no place for::
+    A config is anomalib's, and an entry of the grid of models may bring ``trainer: {max_epochs: 15}`` and a ``name``
+    for the table, which anomalib's has no place for::
 
         accelerator: cpu
         benchmark:
@@ -22,6 +22,7 @@ class VideoBenchmark(Benchmark):
           model:
             grid:
               - class_path: STMem
+                name: STMem, narrow
                 init_args: {image_size: [80, 120], width: 8}
                 trainer: {max_epochs: 15}
               - class_path: Padim
