@@ -49,6 +49,15 @@ def test_training_ends_with_anomalibs_metrics(run: tuple) -> None:
     assert all(0 <= value <= 1 for value in results.values())
 
 
+def test_training_on_crops_judges_whole_frames(scene: Path, tmp_path: Path) -> None:
+    model = tiny(image_size=(32, 32), train_crop=(16, 16))
+    seen = []
+    stream = model.model.temporal
+    stream.register_forward_hook(lambda _, inputs, __: seen.append((model.training, inputs[0].shape[-2:])))
+    engine(tmp_path).train(model, datamodule=data(scene))
+    assert set(seen) == {(True, (16, 16)), (False, (32, 32))}
+
+
 def test_every_judgeable_frame_is_on_record_once(run: tuple) -> None:
     frames = pd.read_csv(run[2] / "test" / "scores.csv")
     assert frames.groupby("video").frame.apply(list).tolist() == [[*range(5, 24)]] * 2
@@ -156,7 +165,7 @@ def test_second_test_does_not_overwrite_the_first(run: tuple, scene: Path) -> No
 
 def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene: Path, tmp_path: Path) -> None:
     other = tiny(memory_temperature=0.5, image_size=(24, 16))
-    with pytest.raises(ValueError, match=r"--model\.image_size \[16,16\] --model\.memory_temperature 1\.0"):
+    with pytest.raises(ValueError, match=r"--model\.image_size \[16,16\] --model\.memory_temperature 0\.1"):
         engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt")
 
 

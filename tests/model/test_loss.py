@@ -2,9 +2,11 @@ import pytest
 import reference
 import torch
 
-from anomalib_stmem.model.autoencoder import StreamPrediction
+from anomalib_stmem.model.autoencoder import Architecture, StreamPrediction
 from anomalib_stmem.model.loss import prediction_loss, separation_loss, stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory, Recall
+from anomalib_stmem.model.scoring import ScoreHead
+from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 FEATURES = torch.randn(3, 5, 2, 4, generator=torch.Generator().manual_seed(0))
 
@@ -51,3 +53,24 @@ def test_no_memory_and_no_weight_leave_the_prediction_loss(recall: Recall) -> No
         loss, predicted, separation = stream_loss(prediction, actual, weight)
         assert float(separation) == 0
         torch.testing.assert_close(loss, predicted)
+
+
+def test_weights_of_the_streams_do_not_matter_to_adam() -> None:
+    """Table II varies gamma; but the streams share no weights, and Adam does not see the scale of a loss."""
+    trained = []
+    for gamma in (0.2, 0.8):
+        torch.manual_seed(0)
+        head = ScoreHead("frame", "sum", 1.0)
+        network = STMemModel(Architecture(channels=1, width=4, stem=1), head, precision="float32")
+        optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-3)
+        for _ in range(5):
+            clips = torch.rand(2, 7, 1, 16, 16) * 2 - 1
+            expected = network.expect(clips)
+            spatial, *_ = stream_loss(expected.spatial, clips[:, 4:], 0.1)
+            temporal, *_ = stream_loss(expected.temporal, frame_differences(clips)[:, 4:], 0.1)
+            optimizer.zero_grad()
+            (gamma * spatial + (1 - gamma) * temporal).backward()
+            optimizer.step()
+        trained.append(network.eval().expect(clips).final)
+    torch.testing.assert_close(*trained, atol=1e-3, rtol=1e-2)
+    assert trained[0].abs().max() > 0.01

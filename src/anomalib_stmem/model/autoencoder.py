@@ -32,9 +32,9 @@ class Architecture:
     residual: bool = True
     memory: Literal["all", "bottleneck", "none"] = "all"
     memory_items: int = 20
-    memory_temperature: float = 1.0
-    memory_momentum: float | None = None
-    memory_restart: int = 0
+    memory_temperature: float = 0.1
+    memory_momentum: float | None = 0.95
+    memory_restart: int = 200
     memory_learned: bool = False
     memory_fusion: Literal["concat", "read"] = "concat"
 
