@@ -301,7 +301,7 @@ def test_f1_threshold_where_validation_has_labels(scene: Path, tmp_path: Path) -
 
 def test_memory_health_is_logged(scene: Path, tmp_path: Path) -> None:
     started = engine(tmp_path)
-    started.fit(tiny(), datamodule=data(scene))
+    started.fit(tiny(memory_temperature=1.0), datamodule=data(scene))
     logged = started.trainer.callback_metrics
     for scale in range(4):
         assert 0 < logged[f"memory/spatial/{scale}/items_used"] <= 1
@@ -314,6 +314,7 @@ def test_memory_health_is_logged(scene: Path, tmp_path: Path) -> None:
         ({"spatial_weight": 1.5}, "spatial_weight"),
         ({"memory_items": 2}, "memory_items must be at least 3"),
         ({"window": 2}, "window"),
+        ({"train_crop": (16, 20)}, r"train_crop must be multiples of 8 \* stem = 8; got \[16, 20\]"),
         ({"false_alarms_per_hour": -1.0}, "false_alarms_per_hour"),
     ],
 )

@@ -26,6 +26,8 @@ TINY = [
     "1",
     "--model.memory_items",
     "3",
+    "--model.train_crop",
+    "null",
     "--trainer.accelerator",
     "cpu",
 ]

@@ -154,6 +154,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if not 0 <= spatial_weight <= 1:
             msg = f"spatial_weight (gamma_i) must be in [0, 1]; got {spatial_weight}."
             raise ValueError(msg)
+        if train_crop is not None and any(side % (8 * stem) for side in train_crop):
+            msg = f"train_crop must be multiples of 8 * stem = {8 * stem}; got {list(train_crop)}."
+            raise ValueError(msg)
         # Plain numbers: `anomalib benchmark` passes OmegaConf's list, with which no checkpoint could be loaded.
         image_size = (int(image_size[0]), int(image_size[1]))
         train_crop = None if train_crop is None else (int(train_crop[0]), int(train_crop[1]))

@@ -7,6 +7,7 @@ as cut out and counts as normal, so that pasting alone gives nothing away.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ UPRIGHT = (1.2, 4.5)  # height over width
 MIN_CONTRAST = 18  # grey levels to the background
 SLOWEST = 0.5 / 240  # frame heights per frame
 
-Image = NDArray[np.uint8]
+Image = NDArray[Any]  # (h, w, 3), uint8
+Opacity = NDArray[Any]  # (h, w), float32 in [0, 1]
 Clip = NDArray[np.uint8]  # (n, h, w, 3)
 
 
@@ -51,8 +53,8 @@ KINDS = {
 class Walker:
     """One person over consecutive frames."""
 
-    pictures: list[Image]  # (h, w, 3) each
-    opacities: list[NDArray[np.float32]]  # (h, w) each, in [0, 1]
+    pictures: list[Image]
+    opacities: list[Opacity]
     centre: tuple[float, float]  # row and column, mean over the frames
     velocity: tuple[float, float]  # rows and columns per frame
 
@@ -167,7 +169,7 @@ class _Region:
     box: tuple[int, int, int, int]  # left, top, width, height
     area: int
     centre: tuple[float, float]  # row, column
-    opacity: NDArray[np.float32]  # of the box
+    opacity: Opacity  # of the box
 
 
 def _regions(frame: Image, background: Image, number: int) -> list[_Region]:
