@@ -169,6 +169,14 @@ def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene
         engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt")
 
 
+def test_checkpoint_of_an_earlier_state_is_refused(run: tuple, tmp_path: Path) -> None:
+    checkpoint = torch.load(run[2] / "weights" / "lightning" / "model.ckpt", weights_only=True)
+    del checkpoint["hyper_parameters"]["score_relative"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match=r"earlier state of anomalib-stmem, before --model\.score_relative"):
+        STMem.load_from_checkpoint(tmp_path / "old.ckpt")
+
+
 def test_resuming_goes_on_where_it_stopped(run: tuple, scene: Path, tmp_path: Path) -> None:
     path = run[2] / "weights" / "lightning" / "model.ckpt"
     saved = torch.load(path, weights_only=True)["global_step"]

@@ -19,16 +19,21 @@ def refuse_other_options(saved: Mapping[str, Any], own: Mapping[str, Any]) -> No
     """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
 
     Args:
-        saved: options of the checkpoint; one that it lacks is not compared.
+        saved: options of the checkpoint.
         own: options of the model that loads it.
 
     Raises:
-        ValueError: an option of :data:`FIXED_BY_CHECKPOINT` differs; the message holds the flags to add.
+        ValueError: an option of :data:`FIXED_BY_CHECKPOINT` differs, with the flags to add in the message; or the
+            checkpoint lacks one, because it was made before there was such an option.
     """
-    saved = {"residual": False, "score_relative": False, **saved}  # checkpoints from before there was a choice
-    differing = {
-        name: saved[name] for name in FIXED_BY_CHECKPOINT if name in saved and _plain(saved[name]) != _plain(own[name])
-    }
+    lacking = [name for name in FIXED_BY_CHECKPOINT if name not in saved]
+    if lacking:
+        msg = (
+            f"The checkpoint is from an earlier state of anomalib-stmem, before --model.{lacking[0]}; its network and "
+            "calibration do not fit this one. Train anew, or install the version that it was made with."
+        )
+        raise ValueError(msg)
+    differing = {name: saved[name] for name in FIXED_BY_CHECKPOINT if _plain(saved[name]) != _plain(own[name])}
     if differing:
         flags = " ".join(f"--model.{name} {_as_flag(value)}" for name, value in differing.items())
         now = ", ".join(f"{name}={_plain(own[name])}" for name in differing)
