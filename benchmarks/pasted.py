@@ -22,7 +22,10 @@ def main() -> None:
     parser.add_argument("--versions", type=int, default=2, help="videos of each kind and held-out video")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    write_pasted(options.videos, options.out, options.held_out, options.versions, options.seed)
+    try:
+        write_pasted(options.videos, options.out, options.held_out, options.versions, options.seed)
+    except (ValueError, FileNotFoundError) as mistake:
+        parser.error(str(mistake))
     print(f"{len(KINDS) * options.versions * len(options.held_out)} videos in {options.out}/testing/frames")
 
 

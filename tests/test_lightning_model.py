@@ -322,7 +322,9 @@ def test_memory_health_is_logged(scene: Path, tmp_path: Path) -> None:
         ({"spatial_weight": 1.5}, "spatial_weight"),
         ({"memory_items": 2}, "memory_items must be at least 3"),
         ({"window": 2}, "window"),
-        ({"train_crop": (16, 20)}, r"train_crop must be multiples of 8 \* stem = 8; got \[16, 20\]"),
+        ({"image_size": (32, 32), "train_crop": (16, 20)}, r"multiples of 8 \* stem = 8 .* got \[16, 20\]"),
+        ({"image_size": (32, 32), "train_crop": (16, 40)}, r"no larger than image_size \[32, 32\]; got \[16, 40\]"),
+        ({"image_size": (32, 32), "train_crop": (0, 16)}, r"train_crop must be multiples .* got \[0, 16\]"),
         ({"false_alarms_per_hour": -1.0}, "false_alarms_per_hour"),
     ],
 )

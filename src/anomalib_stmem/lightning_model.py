@@ -154,8 +154,13 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if not 0 <= spatial_weight <= 1:
             msg = f"spatial_weight (gamma_i) must be in [0, 1]; got {spatial_weight}."
             raise ValueError(msg)
-        if train_crop is not None and any(side % (8 * stem) for side in train_crop):
-            msg = f"train_crop must be multiples of 8 * stem = {8 * stem}; got {list(train_crop)}."
+        if train_crop is not None and any(
+            side % (8 * stem) or not 0 < side <= whole for side, whole in zip(train_crop, image_size, strict=True)
+        ):
+            msg = (
+                f"train_crop must be multiples of 8 * stem = {8 * stem} no larger than image_size "
+                f"{list(image_size)}; got {list(train_crop)}."
+            )
             raise ValueError(msg)
         # Plain numbers: `anomalib benchmark` passes OmegaConf's list, with which no checkpoint could be loaded.
         image_size = (int(image_size[0]), int(image_size[1]))

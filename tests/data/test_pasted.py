@@ -83,6 +83,12 @@ def test_written_videos_have_masks_where_their_kind_is_abnormal(normal_dir: Path
     np.testing.assert_array_equal(first, second)
 
 
+def test_videos_of_an_earlier_run_are_not_mixed_with_new_ones(normal_dir: Path, tmp_path: Path) -> None:
+    write_pasted(normal_dir, tmp_path / "out", ["02"], versions=1)
+    with pytest.raises(ValueError, match="is there already"):
+        write_pasted(normal_dir, tmp_path / "out", ["01"], versions=1)
+
+
 def test_unknown_video_is_named(normal_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"No video '07' in .*; there are 01, 02"):
         write_pasted(normal_dir, tmp_path / "out", ["07"])

@@ -74,8 +74,12 @@ def write_pasted(normal_dir: Path, out: Path, held_out: Sequence[str], versions:
         ``out``.
 
     Raises:
-        ValueError: a name is unknown, or nobody could be cut out.
+        ValueError: a name is unknown, nobody could be cut out, or ``out`` holds videos already.
+        FileNotFoundError: ``normal_dir`` is missing or holds no video.
     """
+    if (out / "testing").exists():
+        msg = f"{out}/testing is there already, and its videos would be mixed with the new ones. Name another folder."
+        raise ValueError(msg)
     paths = {video_name(path, normal_dir): path for path in find_videos(normal_dir)}
     unknown = [name for name in held_out if name not in paths]
     if unknown:

@@ -162,7 +162,7 @@ class Decoder(nn.Module):
         predicted = architecture.channels * architecture.stem**2
         self.to_frame = nn.Conv2d(widths[0], predicted, kernel_size=3, padding=1)
         # Differences are a few percent of a frame. From random weights, whose first predictions are larger than any,
-        # 12 epochs on Ped2 explained a fifth of the motion; from zeros 3 minutes explained two thirds.
+        # 2.5 minutes on Ped2 explained 17 % of the motion; from zeros, 59 %.
         nn.init.zeros_(self.to_frame.weight)
         nn.init.zeros_(cast("Tensor", self.to_frame.bias))
         self.from_blocks = nn.PixelShuffle(architecture.stem)
