@@ -79,7 +79,7 @@ def shrink(config: Path) -> None:
     grid = content["benchmark"]["model"]["grid"]
     content["benchmark"]["model"]["grid"] = [m for m in grid if m["class_path"] in {"STMem", "FrameDifference"}]
     for model in content["benchmark"]["model"]["grid"]:
-        model["init_args"] |= {"image_size": [16, 24]}
+        model["init_args"] |= {"image_size": [16, 32]}
         if "trainer" in model:
             model["trainer"] = {"max_epochs": 1}
     config.write_text(yaml.safe_dump(content))

@@ -145,7 +145,8 @@ class ClipDataset(AnomalibVideoDataset):
             if length < self.clip_length_in_frames:
                 msg = (
                     f"{stretch.video.path} has {length} frames to draw from, fewer than one clip of "
-                    f"{self.clip_length_in_frames}. Remove the video or lower the clip length."
+                    f"{self.clip_length_in_frames}. Remove the video or lower the clip length (in training "
+                    "--data.train_clip_length)."
                 )
                 raise ValueError(msg)
             beyond_first = length - self.clip_length_in_frames

@@ -41,11 +41,11 @@ class ClipData(AnomalibVideoDataModule):
         clip_length_in_frames: frames per judged clip: the model's ``window`` + 1.
         frames_between_clips: stride between training clips. Test clips always have stride 1: every frame is judged.
         train_clip_length: frames per training clip. Longer ones encode each frame fewer times and give the same
-            loss per frame. Defaults to ``clip_length_in_frames``.
+            loss per frame. Defaults to ``clip_length_in_frames`` + 3.
         eval_clip_length: frames per clip to judge. All but the first ``clip_length_in_frames - 1`` are judged, so each
             frame is encoded about once; the numbers are those of windows, frame for frame. Models that do not judge
             whole clips get windows.
-        train_batch_size: clips per training step.
+        train_batch_size: clips per training step; many small steps learn more than few large ones (docs/results.md).
         eval_batch_size: clips per validation, test or prediction step.
         num_workers: processes that decode and read clips.
         val_split_mode: ``from_train`` (held-out normal videos, the default), ``same_as_test`` (thresholds then come
@@ -71,10 +71,10 @@ class ClipData(AnomalibVideoDataModule):
     def __init__(
         self,
         clip_length_in_frames: int = 6,
-        frames_between_clips: int = 1,
+        frames_between_clips: int = 4,
         train_clip_length: int | None = None,
         eval_clip_length: int = 16,
-        train_batch_size: int = 8,
+        train_batch_size: int = 1,
         eval_batch_size: int = 2,
         num_workers: int = 2,
         val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
@@ -94,7 +94,7 @@ class ClipData(AnomalibVideoDataModule):
                 raise ValueError(msg)
         self.clip_length_in_frames = clip_length_in_frames
         self.frames_between_clips = frames_between_clips
-        self.train_clip_length = train_clip_length or clip_length_in_frames
+        self.train_clip_length = train_clip_length or clip_length_in_frames + 3
         self.eval_clip_length = eval_clip_length
         self.image_size = image_size
         self.cache_dir = None if cache_dir is None else Path(cache_dir)

@@ -14,22 +14,13 @@ def moving_crops(clips: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
     Args:
         clips: ``(b, n, c, h, w)``.
-        size_hw: height and width of a crop in pixels.
+        size_hw: height and width of a crop in pixels; those of the frames, where these are smaller.
 
     Returns:
         ``(b, n, c, *size_hw)``.
-
-    Raises:
-        ValueError: a crop is larger than the frames.
     """
-    height, width = size_hw
+    height, width = (min(side, whole) for side, whole in zip(size_hw, clips.shape[-2:], strict=True))
     spare_rows, spare_columns = clips.shape[-2] - height, clips.shape[-1] - width
-    if spare_rows < 0 or spare_columns < 0:
-        msg = (
-            f"train_crop {height}x{width} is larger than the frames, {clips.shape[-2]}x{clips.shape[-1]}. Change "
-            "--model.train_crop or --model.image_size."
-        )
-        raise ValueError(msg)
     chosen = []
     for clip in clips:
         moved = (clip[-1] - clip[0]).abs().mean(dim=0)
