@@ -83,6 +83,21 @@ def psnr(final: Tensor, actual: Tensor) -> float:
     return 10 * math.log10(1 / (sum(errors) / len(errors)))
 
 
+def patches_psnr(error: Tensor, side: int) -> float:
+    """P of the root mean square, over the pixels of ``(h, w)``, of the mean squared error of the patch around each."""
+    height, width = error.shape
+    patches = []
+    for row in range(height):
+        for column in range(width):
+            around = [
+                (float(error[i, j]) / 2) ** 2
+                for i in range(max(0, row - side // 2), min(height, row + side // 2 + 1))
+                for j in range(max(0, column - side // 2), min(width, column + side // 2 + 1))
+            ]
+            patches.append(sum(around) / len(around))
+    return 10 * math.log10(1 / math.sqrt(sum(patch**2 for patch in patches) / len(patches)))
+
+
 def distance(features: Tensor, items: Tensor) -> float:
     """Eq. (15), for one map ``(c, h, w)``."""
     queries = queries_of(features[None])

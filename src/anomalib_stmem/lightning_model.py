@@ -80,7 +80,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         separation_b: margin ``b`` of Eq. (10).
         spatial_weight: ``gamma_i`` of Eq. (13); the temporal stream has ``1 - gamma_i``.
         loss_reduction: ``mean``, or ``sum`` for the literal norms of Eqs. (9)-(10).
-        score_area: whole-``frame`` PSNR (the paper) or that of the worst ``patch``.
+        score_area: PSNR of the whole ``frame`` (the paper), of its worst ``patch``, or of the root mean square over all
+            ``patches``.
         score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
         score_relative: whether the error is scored as a share of the frame's motion; ``False`` is the paper.
         prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
@@ -135,7 +136,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         separation_b: float = 1.0,
         spatial_weight: float = 0.5,
         loss_reduction: Reduction = "mean",
-        score_area: AreaName = "frame",
+        score_area: AreaName = "patches",
         score_error: ErrorName = "temporal",
         score_relative: bool = True,
         prediction_weight: float = 1.0,

@@ -57,6 +57,26 @@ def test_patch_finds_the_small_figure_that_the_frame_dilutes() -> None:
     assert of_figure[patch] < of_quiet[patch]
 
 
+def test_patches_are_the_root_mean_square_of_the_blurred_error() -> None:
+    error = torch.randn(1, 1, 1, 16, 16)
+    column = MEASUREMENTS.index("psnr_patches_sum")
+    measured = measure(error_maps({"sum": error}), {}, torch.zeros(1, 1))[0, 0, column]
+    assert float(measured) == pytest.approx(reference.patches_psnr(error[0, 0, 0], side=3), rel=1e-5)
+
+
+def test_figure_counts_more_in_patches_than_in_the_frame_and_less_than_in_its_worst_patch() -> None:
+    spread = torch.full((1, 1, 64, 64), 0.01)
+    figure = torch.zeros(1, 1, 64, 64)
+    figure[..., 16:32, 16:32] = 0.01 * 64 * 64 / (16 * 16)  # the same error in all
+    shift = [
+        float(measure({"sum": spread}, {}, torch.zeros(1, 1))[0, 0, column])
+        - float(measure({"sum": figure}, {}, torch.zeros(1, 1))[0, 0, column])
+        for column in (MEASUREMENTS.index(f"psnr_{area}_sum") for area in ("frame", "patches", "patch"))
+    ]
+    assert shift[0] == pytest.approx(0, abs=1e-4)
+    assert shift[0] + 1 < shift[1] < shift[2] - 1
+
+
 def test_blur_is_the_mean_of_the_pixels_around_inside_the_frame() -> None:
     maps = torch.rand(1, 1, 16, 16)
     blurred = blur(maps)  # 3x3 patches at height 16

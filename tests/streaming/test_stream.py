@@ -39,7 +39,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
         "memory": st.sampled_from(["all", "bottleneck", "none"]),
         "memory_fusion": st.sampled_from(["concat", "read"]),
         "memory_temperature": st.sampled_from([1.0, 0.1]),
-        "score_area": st.sampled_from(["frame", "patch"]),
+        "score_area": st.sampled_from(["frame", "patches", "patch"]),
         "score_error": st.sampled_from(["sum", "spatial", "temporal", "both"]),
         "prediction_weight": st.sampled_from([0.8, 1.0]),
     }

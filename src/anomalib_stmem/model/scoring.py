@@ -1,4 +1,4 @@
-"""From prediction errors to one score per frame (Sec. II-D, Eqs. 14-16), and a local variant of it.
+"""From prediction errors to one score per frame (Sec. II-D, Eqs. 14-16), and more local variants of it.
 
 A frame is measured (PSNR of each error, distance to each memory), and a :class:`ScoreHead` fuses the measurements.
 """
@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from .memory import Recall
 
 ErrorName = Literal["sum", "spatial", "temporal", "both"]
-AreaName = Literal["frame", "patch"]
+AreaName = Literal["frame", "patches", "patch"]
 
 ERRORS: tuple[ErrorName, ...] = ("sum", "spatial", "temporal", "both")
-# The columns of a measurement, in order: P of each error over the frame and over its worst patch, D_i, D_x, and the
-# mean squared difference to the frame before.
+AREAS: tuple[AreaName, ...] = ("frame", "patches", "patch")
+# The columns of a measurement, in order: P of each error over each area, D_i, D_x, and the mean squared difference to
+# the frame before.
 MEASUREMENTS: tuple[str, ...] = (
-    *(f"psnr_{area}_{error}" for area in ("frame", "patch") for error in ERRORS),
+    *(f"psnr_{area}_{error}" for area in AREAS for error in ERRORS),
     "distance_spatial",
     "distance_temporal",
     "motion",
@@ -84,6 +85,8 @@ def measure(
     for name in ERRORS:
         if f"psnr_frame_{name}" in wanted:
             columns[f"psnr_frame_{name}"] = psnr(error_of(maps, name).mean(dim=(-2, -1)))
+        if f"psnr_patches_{name}" in wanted:
+            columns[f"psnr_patches_{name}"] = psnr(blur(error_of(maps, name)).square().mean(dim=(-2, -1)).sqrt())
         if f"psnr_patch_{name}" in wanted:
             columns[f"psnr_patch_{name}"] = psnr(blur(error_of(maps, name)).amax(dim=(-2, -1)))
     nothing = torch.zeros_like(motion)
@@ -109,8 +112,8 @@ class ScoreHead(nn.Module):
     that video's.
 
     Args:
-        area: P over the whole ``frame`` (the paper), or over its worst ``patch``: a small figure far away is diluted in
-            a frame but not in a patch.
+        area: P of the mean error of the ``frame`` (the paper), of its worst ``patch``, or of the root mean square over
+            all ``patches``, which lies between: a small figure is diluted in a frame, and one patch is soon the worst.
         error: which prediction error P measures: of the ``sum`` of both streams (the paper), of the ``spatial`` or
             ``temporal`` stream alone, or the mean of ``both`` errors.
         prediction_weight: ``lambda``, the share of P; 0.8 in the paper. 1 leaves the memory distances out.
@@ -128,7 +131,7 @@ class ScoreHead(nn.Module):
     def __init__(self, area: AreaName, error: ErrorName, prediction_weight: float, relative: bool = False) -> None:
         super().__init__()
         if f"psnr_{area}_{error}" not in MEASUREMENTS:
-            msg = f"score_area must be 'frame' or 'patch' and score_error one of {ERRORS}; got {area!r} and {error!r}."
+            msg = f"score_area must be one of {AREAS} and score_error one of {ERRORS}; got {area!r} and {error!r}."
             raise ValueError(msg)
         if not 0 <= prediction_weight <= 1:
             msg = f"prediction_weight (lambda) must be in [0, 1]; got {prediction_weight}."
