@@ -169,11 +169,15 @@ def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene
         engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt")
 
 
-def test_checkpoint_of_an_earlier_state_is_refused(run: tuple, tmp_path: Path) -> None:
+@pytest.mark.parametrize("older", ["option", "measurement"])
+def test_checkpoint_of_an_earlier_state_is_refused(run: tuple, tmp_path: Path, older: str) -> None:
     checkpoint = torch.load(run[2] / "weights" / "lightning" / "model.ckpt", weights_only=True)
-    del checkpoint["hyper_parameters"]["score_relative"]
+    if older == "option":
+        del checkpoint["hyper_parameters"]["score_relative"]
+    else:
+        checkpoint["state_dict"]["model.head.lower"] = checkpoint["state_dict"]["model.head.lower"][1:]
     torch.save(checkpoint, tmp_path / "old.ckpt")
-    with pytest.raises(ValueError, match=r"earlier state of anomalib-stmem, before --model\.score_relative"):
+    with pytest.raises(ValueError, match=r"earlier state of anomalib-stmem, before (--model\.score_relative|its)"):
         STMem.load_from_checkpoint(tmp_path / "old.ckpt")
 
 

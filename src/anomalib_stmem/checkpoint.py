@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .model.scoring import MEASUREMENTS
+
 if TYPE_CHECKING:
     from .lightning_model import STMem
 
@@ -15,21 +17,25 @@ FIXED_BY_CHECKPOINT = (
 )
 
 
-def refuse_other_options(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
 
     Args:
-        saved: options of the checkpoint.
+        checkpoint: as Lightning saved it.
         own: options of the model that loads it.
 
     Raises:
         ValueError: an option of :data:`FIXED_BY_CHECKPOINT` differs, with the flags to add in the message; or the
-            checkpoint lacks one, because it was made before there was such an option.
+            checkpoint was made before there was such an option or measurement.
     """
-    lacking = [name for name in FIXED_BY_CHECKPOINT if name not in saved]
+    saved = checkpoint.get("hyper_parameters", {})
+    lacking = [f"--model.{name}" for name in FIXED_BY_CHECKPOINT if name not in saved]
+    bounds = checkpoint.get("state_dict", {}).get("model.head.lower")
+    if bounds is not None and len(bounds) != len(MEASUREMENTS):
+        lacking.append(f"its {len(MEASUREMENTS)} measurements of a frame")
     if lacking:
         msg = (
-            f"The checkpoint is from an earlier state of anomalib-stmem, before --model.{lacking[0]}; its network and "
+            f"The checkpoint is from an earlier state of anomalib-stmem, before {lacking[0]}; its network and "
             "calibration do not fit this one. Train anew, or install the version that it was made with."
         )
         raise ValueError(msg)

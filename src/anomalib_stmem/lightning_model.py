@@ -385,6 +385,6 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         Raises:
             ValueError: an option that the weights or the calibration depend on differs.
         """
-        refuse_other_options(checkpoint.get("hyper_parameters", {}), self.hparams)
+        refuse_other_options(checkpoint, self.hparams)
         super().on_load_checkpoint(checkpoint)
         self.loaded_epochs = int(checkpoint.get("epoch", -1)) + 1

@@ -42,10 +42,13 @@ def error_maps(errors: dict[ErrorName, Tensor]) -> dict[ErrorName, Tensor]:
 
 
 def blur(maps: Tensor) -> Tensor:
-    """Average each ``(b, s, h, w)`` map over the patch around each pixel; at the border over what lies inside."""
+    """Average each ``(b, s, h, w)`` map over the patch around each pixel; beyond the border there is no error.
+
+    So patches at the border count less: what enters there cannot be predicted, however normal it is.
+    """
     size = max(1, maps.shape[-2] // PATCHES_ACROSS) // 2 * 2 + 1
-    rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0), count_include_pad=False)
-    return F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2), count_include_pad=False)
+    rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0))
+    return F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2))
 
 
 def psnr(mean_squared_error: Tensor) -> Tensor:
