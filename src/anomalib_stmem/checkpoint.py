@@ -32,7 +32,7 @@ def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) 
     lacking = [f"--model.{name}" for name in FIXED_BY_CHECKPOINT if name not in saved]
     bounds = checkpoint.get("state_dict", {}).get("model.head.lower")
     if bounds is not None and len(bounds) != len(MEASUREMENTS):
-        lacking.append(f"its {len(MEASUREMENTS)} measurements of a frame")
+        lacking.append(f"there were {len(MEASUREMENTS)} measurements of a frame")
     if lacking:
         msg = (
             f"The checkpoint is from an earlier state of anomalib-stmem, before {lacking[0]}; its network and "

@@ -27,7 +27,7 @@ MEASUREMENTS: tuple[str, ...] = (
 )
 
 LOWEST_ERROR = 1e-10  # a repeated frame can be predicted exactly; its PSNR is then 100 dB and not infinite
-PATCHES_ACROSS = 8  # a patch is an eighth of the frame's height; a sixteenth found less (docs/results.md)
+PATCHES_ACROSS = 8  # a patch is an eighth of the frame's height; smaller ones differ little (docs/results.md)
 
 
 def error_maps(errors: dict[ErrorName, Tensor]) -> dict[ErrorName, Tensor]:
