@@ -64,7 +64,9 @@ def test_paper_configs_hold_the_papers_values() -> None:
         model = config["model"]["init_args"]
         assert (model["memory_items"], model["window"], model["learning_rate"]) == (20, 5, 2e-5)
         assert (model["prediction_weight"], model["separation_weight"], model["spatial_weight"]) == (0.8, 0.1, 0.5)
-        assert config["data"]["init_args"]["train_batch_size"] == 8
+        assert (model["train_crop"], model["score_area"], model["residual"]) == (None, "frame", False)
+        data = config["data"]["init_args"]
+        assert (data["train_batch_size"], data["train_clip_length"], data["frames_between_clips"]) == (8, 6, 1)
 
 
 def test_every_option_is_documented() -> None:

@@ -160,6 +160,19 @@ def test_numbers_must_be_above_zero(scene: Path, option: str) -> None:
         VideoFolder(scene, **{option: 0})
 
 
+@pytest.mark.parametrize("length", [0, 5])
+def test_training_clips_hold_a_frame_to_predict(scene: Path, length: int) -> None:
+    with pytest.raises(ValueError, match=f"train_clip_length must be at least clip_length_in_frames, 6.*got {length}"):
+        VideoFolder(scene, train_clip_length=length)
+
+
+def test_training_clips_are_short_and_few_unless_told_otherwise(scene: Path) -> None:
+    data = VideoFolder(scene, num_workers=0)
+    data.setup("fit")
+    assert next(iter(data.train_dataloader())).image.shape[:2] == (1, 9)
+    assert len(data.train_data) == 2 * len(range(0, 24 - 9 + 1, 4))
+
+
 def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from anomalib_stmem.data import demo
 

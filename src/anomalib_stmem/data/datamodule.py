@@ -60,7 +60,7 @@ class ClipData(AnomalibVideoDataModule):
             count on it.
 
     Raises:
-        ValueError: another ``val_split_mode``, or a number below 1.
+        ValueError: another ``val_split_mode``, a number not above 0, or training clips shorter than judged ones.
     """
 
     train_data: ClipDataset
@@ -92,9 +92,17 @@ class ClipData(AnomalibVideoDataModule):
             if value <= 0:
                 msg = f"{name} must be above 0; got {value}."
                 raise ValueError(msg)
+        if train_clip_length is None:
+            train_clip_length = clip_length_in_frames + 3
+        if train_clip_length < clip_length_in_frames:
+            msg = (
+                f"train_clip_length must be at least clip_length_in_frames, {clip_length_in_frames}: frames to look at "
+                f"and one to predict; got {train_clip_length}."
+            )
+            raise ValueError(msg)
         self.clip_length_in_frames = clip_length_in_frames
         self.frames_between_clips = frames_between_clips
-        self.train_clip_length = train_clip_length or clip_length_in_frames + 3
+        self.train_clip_length = train_clip_length
         self.eval_clip_length = eval_clip_length
         self.image_size = image_size
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
