@@ -40,7 +40,7 @@ def test_ucsdped_trains_and_tests(ucsd: Path, tmp_path: Path) -> None:
     engine = Engine(default_root_dir=tmp_path, max_epochs=1, accelerator="cpu", enable_progress_bar=False)
     (results,) = engine.train(model, datamodule=ucsd_data(ucsd, clip_length_in_frames=6))
     assert 0 <= results["image_AUROC"] <= 1
-    (record,) = tmp_path.rglob("scores.csv")
+    (record,) = tmp_path.rglob("test*/scores.csv")
     assert pd.read_csv(record).groupby("video").frame.apply(list).tolist() == [[*range(5, 20)]] * 2
 
 

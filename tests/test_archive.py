@@ -34,7 +34,7 @@ def test_every_frame_is_judged_once_as_in_a_prediction(archive: Path, tmp_path: 
     judge(archive, tmp_path / "scores", **options)
     engine = Engine(default_root_dir=tmp_path / "usual", accelerator="cpu", enable_progress_bar=False)
     engine.predict(calibrated(), datamodule=VideoFolder(archive.parent, test_dir="archive", num_workers=0))
-    (usual,) = (tmp_path / "usual").rglob("scores.csv")
+    (usual,) = (tmp_path / "usual").rglob("predict/scores.csv")
     for name, expected in pd.read_csv(usual).groupby("video"):
         found = pd.read_csv(tmp_path / "scores" / "videos" / f"{name}.csv")
         assert found.frame.tolist() == expected.frame.tolist() == [*range(5, 17 if "monday" in name else 24)]

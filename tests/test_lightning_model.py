@@ -118,7 +118,7 @@ def test_clips_of_any_length_give_the_results_of_windows(
     path = run[2] / "weights" / "lightning" / "model.ckpt"
     (results,) = engine(tmp_path).test(tiny(), datamodule=data(scene, **options), ckpt_path=path)
     assert results == pytest.approx(run[3], abs=1e-4)
-    (record,) = tmp_path.rglob("scores.csv")
+    (record,) = tmp_path.rglob("test*/scores.csv")
     frames, before = pd.read_csv(record), pd.read_csv(run[2] / "test" / "scores.csv")
     assert frames[["video", "frame", "label"]].equals(before[["video", "frame", "label"]])
     np.testing.assert_allclose(frames.score, before.score, atol=1e-4)
@@ -160,7 +160,7 @@ def test_second_test_does_not_overwrite_the_first(run: tuple, scene: Path) -> No
     before = (run[2] / "test" / "scores.csv").stat().st_mtime_ns
     run[0].test(run[1], datamodule=data(scene))
     assert (run[2] / "test" / "scores.csv").stat().st_mtime_ns == before
-    assert list(run[2].rglob("scores.csv")) != [run[2] / "test" / "scores.csv"]
+    assert list(run[2].rglob("test*/scores.csv")) != [run[2] / "test" / "scores.csv"]
 
 
 def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene: Path, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_prediction_needs_no_truth_and_keeps_only_judged_frames(run: tuple, scen
     items = list(predictions[0])
     assert len(items) == 19
     assert items[0].pred_score == predictions[0].pred_score[0]
-    (record,) = (tmp_path / "out").rglob("scores.csv")
+    (record,) = (tmp_path / "out").rglob("predict/scores.csv")
     assert pd.read_csv(record).label.isna().all()
 
 

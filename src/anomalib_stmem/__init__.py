@@ -31,6 +31,7 @@ _HOME = {
     "FrameStreams": ".streaming.stream",
     "VideoArchive": ".data.archive",
     "VideoFolder": ".data.folder",
+    "VideoPaths": ".data.paths",
     "UCSDClips": ".data.ucsd",
     "AvenueClips": ".data.avenue",
     "ShanghaiTechClips": ".data.shanghaitech",
@@ -54,6 +55,7 @@ __all__ = [
     "VideoArchive",
     "VideoBenchmark",
     "VideoFolder",
+    "VideoPaths",
     "WalkwayDemo",
     "write_scene",
 ]

@@ -33,6 +33,9 @@ def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) 
     bounds = checkpoint.get("state_dict", {}).get("model.head.lower")
     if bounds is not None and len(bounds) != len(MEASUREMENTS):
         lacking.append(f"there were {len(MEASUREMENTS)} measurements of a frame")
+    kept = checkpoint.get("state_dict", {})
+    if "post_processor.normal_hours" in kept and "post_processor.frame_rate" not in kept:
+        lacking.append("the frame rate of the training video was kept")
     if lacking:
         msg = (
             f"The checkpoint is from an earlier state of anomalib-stmem, before {lacking[0]}; its network and "

@@ -36,6 +36,7 @@ from .model.memory import memory_health
 from .model.scoring import AreaName, ErrorName, ScoreHead
 from .model.torch_model import Precision, STMemModel, Streams, frame_differences
 from .post_processor import CalibratedPostProcessor
+from .record.run_record import RunRecord
 from .visualizer import ClipVisualizer
 
 logger = logging.getLogger(__name__)
@@ -216,7 +217,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Add the records to anomalib's components."""
-        return [*cast("Sequence[Callback]", super().configure_callbacks()), RunReport(), ArchiveRecord()]
+        films = [RunRecord()] if getattr(self.visualizer, "films", False) else []
+        return [*cast("Sequence[Callback]", super().configure_callbacks()), *films, RunReport(), ArchiveRecord()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 

@@ -85,6 +85,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         self.false_alarms_per_hour = false_alarms_per_hour
         self.normal_hours: Tensor
         self.register_buffer("normal_hours", torch.tensor(float("nan")))  # of video behind the threshold
+        self.frame_rate: Tensor
+        self.register_buffer("frame_rate", torch.tensor(float("nan")))  # of the training video, frames per second
         # Rows of label, map mean, map 99th percentile, video, frame, frame rate, measurements.
         self._seen = CatMetric(nan_strategy="error")
 
@@ -123,6 +125,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         timeline = Timeline(
             seen[:, 3].numpy().astype(np.int64), seen[:, 4].numpy().astype(np.int64), seen[:, 5].numpy()
         )
+        self.frame_rate.fill_(float(np.median(timeline.rates)))
         head = pl_module.model.head
         measurements = seen[:, ABOUT:].to(head.lower)
         self.calibrate(head, abnormal=seen[:, 0] > 0, maps=seen[:, 1:3], measurements=measurements, timeline=timeline)

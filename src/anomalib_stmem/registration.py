@@ -2,21 +2,25 @@
 
 anomalib has no entry points, and finds models and datamodules among the classes already imported. So the wheel holds
 ``anomalib_stmem.pth``, which Python runs at every start. It waits for ``import anomalib``, then installs the watcher
-below. That adds our classes to ``anomalib.models`` and ``anomalib.data``, and our pipeline to ``anomalib benchmark``,
-as soon as these have run. A patched ``anomalib`` script would not be the stock one; an entry point nobody would load.
-``ANOMALIB_STMEM_REGISTER=0`` turns it off; ``--model anomalib_stmem.STMem`` works either way.
+below. That adds our classes to ``anomalib.models`` and ``anomalib.data``, our pipeline to ``anomalib benchmark``, and
+videos to the paths that ``anomalib predict`` takes, as soon as these have run. A patched ``anomalib`` script would not
+be the stock one; an entry point nobody would load. ``ANOMALIB_STMEM_REGISTER=0`` turns it off;
+``--model anomalib_stmem.STMem`` works either way.
 """
 
 import os
 import sys
+from functools import wraps
 
 SWITCH = "ANOMALIB_STMEM_REGISTER"
 PIPELINES = "anomalib.cli.pipelines"
+ENGINE = "anomalib.engine.engine"
 # What each anomalib package gains once it is imported.
 ADDED = {
     "anomalib.models": ("STMem", "FrameDifference"),
     "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "VideoArchive", "WalkwayDemo"),
     PIPELINES: ("VideoBenchmark",),
+    ENGINE: (),  # but its `predict` learns that a path may hold video
 }
 
 
@@ -44,6 +48,29 @@ def register(package: str) -> None:
         setattr(module, name, ours)
     if package == PIPELINES and module.PIPELINE_REGISTRY is not None:
         module.PIPELINE_REGISTRY["benchmark"] = anomalib_stmem.VideoBenchmark  # hands back what is not on video
+    if package == ENGINE:
+        _accept_video_paths(module.Engine)
+
+
+def _accept_video_paths(engine_class) -> None:  # noqa: ANN001
+    """Let ``predict(data_path=...)`` of STMem take videos; anomalib itself looks for images at any path."""
+    predict = engine_class.predict
+    if hasattr(predict, "__wrapped__"):
+        return
+
+    @wraps(predict)  # the command line reads its signature and help
+    def predict_paths(self, model=None, *args, data_path=None, **kwargs):  # noqa: ANN001, ANN002, ANN003, ANN202
+        from anomalib_stmem import STMem, VideoPaths
+
+        if data_path is not None and isinstance(model or self.model, STMem):
+            window = (model or self.model).model.window
+            # One worker reads a video from start to end; of two, the second part would wait in memory for the first.
+            kwargs["datamodule"] = VideoPaths(data_path, clip_length_in_frames=window + 1, num_workers=1)
+            kwargs["return_predictions"] = bool(kwargs.get("return_predictions"))  # else all frames stay in memory
+            data_path = None
+        return predict(self, model, *args, data_path=data_path, **kwargs)
+
+    engine_class.predict = predict_paths
 
 
 class _Watcher:

@@ -46,18 +46,20 @@ class ClipVisualizer(Visualizer):
     Args:
         every: 0 shows only the highest-scoring frame of each video, 1 shows all frames.
         output_dir: instead of ``images/`` in the run's folder.
+        films: whether each video also gets films and events (:class:`~.record.run_record.RunRecord`).
 
     Raises:
         ValueError: ``every`` is negative.
     """
 
-    def __init__(self, every: int = 25, output_dir: Path | str | None = None) -> None:
+    def __init__(self, every: int = 25, output_dir: Path | str | None = None, films: bool = True) -> None:
         super().__init__()
         if every < 0:
             msg = f"every must be 0 (only the highest score of each video) or more; got {every}."
             raise ValueError(msg)
         self.every = every
         self.output_dir = output_dir
+        self.films = films
         self._highest: dict[str, tuple[float, Picture]] = {}
 
     def on_test_batch_end(

@@ -195,7 +195,7 @@ def open_forwards(path: Path, size_hw: Size | None, damaged: Damaged) -> tuple[f
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     decoded, first = capture.read()
     if not decoded:
-        msg = f"cv2 decodes no frame of {path}. The file is empty, damaged, or in a codec that cv2 lacks."
+        msg = f"cv2 decodes no frame of {path}: no video, empty, damaged, only sound, or in a codec that cv2 lacks."
         raise ValueError(msg)
     size = size_hw or (first.shape[0], first.shape[1])
     announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))

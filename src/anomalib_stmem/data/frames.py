@@ -180,7 +180,7 @@ class VideoFile:
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         decoded, first = capture.read()
         if not decoded:
-            msg = f"cv2 decodes no frame of {path}. The file is empty, damaged, or in a codec that cv2 lacks."
+            msg = f"cv2 decodes no frame of {path}: no video, empty, damaged, only sound, or in a codec that cv2 lacks."
             raise ValueError(msg)
         announced, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
         self.num_frames = 1

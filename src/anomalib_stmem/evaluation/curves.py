@@ -22,18 +22,32 @@ def draw_curves(frames: pd.DataFrame, folder: Path, post_processor: object | Non
     """
     threshold = 1 - getattr(post_processor, "image_sensitivity", 0.5)
     for number, (video, rows) in enumerate(frames.groupby("video", sort=False), start=1):
-        figure = Figure(figsize=(9, 2.6), layout="constrained")
-        axis = figure.subplots()
-        if rows.label.notna().all():
-            axis.fill_between(
-                rows.frame, 0, rows.label, step="mid", color=ABNORMAL, linewidth=0, label="abnormal (ground truth)"
-            )
-        axis.plot(rows.frame, rows.pred_score, color=SCORE, label="anomaly score")
-        axis.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label="threshold")
-        axis.set(xlabel="frame", ylabel="score", ylim=(0, 1), title=f"Video {Path(str(video)).stem}")
-        axis.margins(x=0)
-        axis.legend(loc="upper right", fontsize=8, ncols=3)
-        figure.savefig(folder / f"{number:03d}_{Path(str(video)).stem}.png", dpi=110)
+        stem = Path(str(video)).stem
+        draw_curve(rows, folder / f"{number:03d}_{stem}.png", stem, threshold)
+
+
+def draw_curve(frames: pd.DataFrame, path: Path, video: str, threshold: float = 0.5) -> None:
+    """Draw ``pred_score`` of one video over its seconds, or its frames where seconds are not known.
+
+    Args:
+        frames: rows of the video.
+        path: of the PNG, whatever its suffix.
+        video: its name.
+        threshold: above which a frame is in alarm.
+    """
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    axis = figure.subplots()
+    unit = "seconds" if "seconds" in frames else "frame"
+    if "label" in frames and frames.label.notna().all():
+        axis.fill_between(
+            frames[unit], 0, frames.label, step="mid", color=ABNORMAL, linewidth=0, label="abnormal (ground truth)"
+        )
+    axis.plot(frames[unit], frames.pred_score, color=SCORE, label="anomaly score")
+    axis.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label="threshold")
+    axis.set(xlabel=unit, ylabel="score", ylim=(0, 1), title=f"Video {video}")
+    axis.margins(x=0)
+    axis.legend(loc="upper right", fontsize=8, ncols=3)
+    figure.savefig(path, dpi=110, format="png")
 
 
 def draw_roc(frames: pd.DataFrame, head: ScoreHead, path: Path) -> None:

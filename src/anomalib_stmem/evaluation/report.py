@@ -17,6 +17,7 @@ from ..batch import JudgedBatch
 from ..data.archive import archive_of
 from ..data.frames import natural_order
 from ..model.scoring import MEASUREMENTS, ScoreHead
+from ..record.files import fresh_folder
 from .controls import control_scores
 from .normalisation import NORMALISATIONS, SMOOTHINGS
 from .tables import compare
@@ -92,7 +93,7 @@ class RunReport(Callback):
         frames = self._gather()
         if not trainer.is_global_zero:
             return
-        folder = _own_folder(Path(trainer.default_root_dir), "test")
+        folder = stage_folder(Path(trainer.default_root_dir), "test")
         frames.to_csv(folder / "scores.csv", index=False)
         head = pl_module.model.head
         tables = {smoothing: compare(frames, head, smoothing) for smoothing in SMOOTHINGS}
@@ -114,7 +115,7 @@ class RunReport(Callback):
         frames = self._gather()
         if not trainer.is_global_zero:
             return
-        folder = _own_folder(Path(trainer.default_root_dir), "predict")
+        folder = stage_folder(Path(trainer.default_root_dir), "predict")
         frames.to_csv(folder / "scores.csv", index=False)
         from .curves import draw_curves
 
@@ -253,12 +254,9 @@ def _file_hash(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _own_folder(root: Path, name: str) -> Path:
-    """Make ``root/name``, or ``root/name_2`` and so on where an earlier run left its files."""
-    folder, number = root / name, 1
-    while (folder / "scores.csv").exists():
-        number += 1
-        folder = root / f"{name}_{number}"
+def stage_folder(root: Path, stage: str) -> Path:
+    """Make ``root/stage``, or ``root/stage_2`` and so on where an earlier run left its scores."""
+    folder = fresh_folder(root / stage, mark="scores.csv")
     (folder / "curves").mkdir(parents=True, exist_ok=True)
     return folder
 

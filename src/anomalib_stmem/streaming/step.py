@@ -26,6 +26,8 @@ class StepInfo:
     is_calibrated: bool  # whether scores have a threshold
     fingerprint: str  # of all weights and calibration; a state fits only the model that made it
     state: dict[str, tuple[int, ...]]  # shape of each part of the state, for one video
+    frame_rate: float | None = None  # of the training video, frames per second; None where it is not known
+    threshold_basis: str = ""  # what the threshold rests on, in words
 
     def to_json(self) -> str:
         """Write as text, for the metadata of a file."""
@@ -64,6 +66,8 @@ class StreamStep(nn.Module):
             is_calibrated=bool(getattr(self.post_processor, "is_calibrated", False)),
             fingerprint=fingerprint(module),
             state={name: tuple(part.shape[1:]) for name, part in self.network.empty_state(1, size).items()},
+            frame_rate=_known(getattr(self.post_processor, "frame_rate", None)),
+            threshold_basis=getattr(self.post_processor, "basis", str)(),
         )
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -85,3 +89,7 @@ class StreamStep(nn.Module):
             score, anomaly_map = judged.pred_score, judged.anomaly_map
             label = label if judged.pred_label is None else judged.pred_label
         return (score, label.bool(), anomaly_map, *(new[name] for name in names))
+
+
+def _known(rate: Tensor | None) -> float | None:
+    return None if rate is None or bool(rate.isnan()) else float(rate)

@@ -1,0 +1,1 @@
+"""What is kept of a judged video: scores, events, pictures and films, in one folder per video."""

@@ -1,0 +1,142 @@
+"""From frame to frame: when an event begins, how it grows, when it has ended."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.frames import Size
+from ..evaluation.events import MERGE_SECONDS
+from ..streaming.stream import Verdict
+
+Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
+THRESHOLD = 0.5  # of calibrated scores and maps
+MOST_BOXES = 5
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame of a video, and what the model says of it."""
+
+    index: int  # of the frame in its source, from 0
+    seconds: float  # since the source's first frame
+    frame: NDArray[np.uint8]  # (h, w, 3) BGR
+    verdict: Verdict | None  # None while the stream is warming up
+    label: bool | None = None  # whether it is abnormal, where that is known
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether the score is above the threshold."""
+        return self.verdict is not None and bool(self.verdict.is_anomalous)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Frames in alarm, less than a second apart."""
+
+    id: int  # from 1, in its video
+    start: float  # seconds since the video's start
+    end: float  # of the last frame in alarm so far
+    peak: float  # of the frame with the highest score so far
+    score: float  # of that frame
+    start_frame: int
+    end_frame: int
+    peak_frame: int
+    boxes: list[Box]  # of the peak frame, worst first
+    reason: str  # of the alarm, in a sentence
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, times to the millisecond."""
+        plain = asdict(self)
+        plain |= {name: round(plain[name], 3) for name in ("start", "end", "peak", "score")}
+        return plain | {"boxes": [list(box) for box in self.boxes]}
+
+
+@dataclass(frozen=True)
+class Change:
+    """An event that began, has a new peak, or ended."""
+
+    what: str  # "began", "peak" or "ended"
+    event: Event
+
+
+class EventTracker:
+    """Joins the alarms of one video to events, as the evaluation counts them (``evaluation.events.event_numbers``).
+
+    Args:
+        frame_rate: frames per second.
+    """
+
+    def __init__(self, frame_rate: float) -> None:
+        self._apart = MERGE_SECONDS + 1 / frame_rate - 1e-6  # from alarm to alarm
+        self._count = 0
+        self.open: Event | None = None
+
+    def push(self, moment: Moment) -> Iterator[Change]:
+        """Take the next frame, and say what changed."""
+        if self.open is not None and moment.seconds - self.open.end >= self._apart:
+            yield from self.finish()
+        if not moment.is_alarm or moment.verdict is None:
+            return
+        score = moment.verdict.score
+        if self.open is None:
+            self._count += 1
+            self.open = self._at_peak(moment, self._count, moment.seconds, moment.index)
+            yield Change("began", self.open)
+            return
+        if score > self.open.score:
+            self.open = self._at_peak(moment, self.open.id, self.open.start, self.open.start_frame)
+            yield Change("peak", self.open)
+        self.open = replace(self.open, end=moment.seconds, end_frame=moment.index)
+
+    def finish(self) -> Iterator[Change]:
+        """End the open event, if there is one: its second without alarm, or the video, is over."""
+        if self.open is not None:
+            ended, self.open = self.open, None
+            yield Change("ended", ended)
+
+    @staticmethod
+    def _at_peak(moment: Moment, number: int, start: float, start_frame: int) -> Event:
+        assert moment.verdict is not None  # noqa: S101  # the caller looked
+        size = moment.frame.shape[0], moment.frame.shape[1]
+        boxes = boxes_of(moment.verdict.anomaly_map, size)
+        return Event(
+            id=number,
+            start=start,
+            end=moment.seconds,
+            peak=moment.seconds,
+            score=moment.verdict.score,
+            start_frame=start_frame,
+            end_frame=moment.index,
+            peak_frame=moment.index,
+            boxes=boxes,
+            reason=reason_of(moment.verdict.score, boxes, size),
+        )
+
+
+def boxes_of(anomaly_map: NDArray[np.float32], size_hw: Size) -> list[Box]:
+    """Frame the regions of a map that are above the threshold, in pixels of a source of ``size_hw``, worst first."""
+    above = (anomaly_map > THRESHOLD).astype(np.uint8)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(above)
+    worst = [float(anomaly_map[regions == region].max()) for region in range(1, count)]
+    high, wide = size_hw[0] / anomaly_map.shape[0], size_hw[1] / anomaly_map.shape[1]
+    boxes = []
+    for region in sorted(range(1, count), key=lambda region: -worst[region - 1])[:MOST_BOXES]:
+        left, top, width, height = (int(stats[region, column]) for column in range(4))
+        boxes.append((round(left * wide), round(top * high), round(width * wide), round(height * high)))
+    return boxes
+
+
+def reason_of(score: float, boxes: list[Box], size_hw: Size) -> str:
+    """Say what was seen and where, for a person who gets the alarm."""
+    level = f"score {score:.2f}, threshold {THRESHOLD:.2f}"
+    if not boxes:
+        return f"The movement in the picture as a whole is not what normal video would have next ({level})."
+    left, top, width, height = boxes[0]
+    column = min(2, int(3 * (left + width / 2) / size_hw[1]))
+    row = min(2, int(3 * (top + height / 2) / size_hw[0]))
+    place = f"{('top', 'middle', 'bottom')[row]} {('left', 'centre', 'right')[column]}"
+    return f"The movement at the {place} ({width}x{height} pixels) is not what normal video would have next ({level})."

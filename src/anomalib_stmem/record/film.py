@@ -1,0 +1,78 @@
+"""A video file that browsers play: H.264 in MP4, by PyAV, because cv2's build has no encoder that is fast and plays."""
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from .files import UNFINISHED
+
+TICKS = 1000  # per second; a frame is shown at the time it was seen
+SECONDS_PER_KEYFRAME = 1.0  # a click on the time line lands at most so far from where decoding begins
+
+
+class Film:
+    """Frames and when they were seen; under its name only once :meth:`close` has made it whole.
+
+    Args:
+        path: ``.mp4`` to write.
+        size_wh: width and height in pixels, both even.
+        frame_rate: usual frames per second.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, size_wh: tuple[int, int], frame_rate: float) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._part = path, path.with_name(path.name + UNFINISHED)
+        self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
+        rate = Fraction(frame_rate).limit_denominator(TICKS)
+        options = {"preset": "veryfast", "g": str(max(1, round(SECONDS_PER_KEYFRAME * frame_rate)))}
+        self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+        self._stream.width, self._stream.height = size_wh
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, TICKS)
+        self._begin: float | None = None
+        self._last = -1
+
+    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
+        """Add an ``(h, w, 3)`` BGR image; the first one is at the start of the film.
+
+        Raises:
+            OSError: the disk takes no more. The film is gone then.
+        """
+        if self._begin is None:
+            self._begin = seconds
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        self._last = max(self._last + 1, round(TICKS * (seconds - self._begin)))
+        frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except FFmpegError:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        """Finish the file and give it its name.
+
+        Raises:
+            OSError: the disk takes no more. The film is gone then.
+        """
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._part.replace(self.path)
+        except (FFmpegError, OSError):
+            self._part.unlink(missing_ok=True)
+            raise
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        with suppress(FFmpegError):
+            self._container.close()
+        self._part.unlink(missing_ok=True)
