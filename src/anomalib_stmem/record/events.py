@@ -72,7 +72,7 @@ class EventTracker:
 
     def __init__(self, frame_rate: float) -> None:
         self._apart = MERGE_SECONDS + 1 / frame_rate - 1e-6  # from alarm to alarm
-        self._count = 0
+        self.count = 0  # of events that began
         self.open: Event | None = None
 
     def push(self, moment: Moment) -> Iterator[Change]:
@@ -83,8 +83,8 @@ class EventTracker:
             return
         score = moment.verdict.score
         if self.open is None:
-            self._count += 1
-            self.open = self._at_peak(moment, self._count, moment.seconds, moment.index)
+            self.count += 1
+            self.open = self._at_peak(moment, self.count, moment.seconds, moment.index)
             yield Change("began", self.open)
             return
         if score > self.open.score:

@@ -106,6 +106,11 @@ class VideoRecord:
         """Whether an event is going on."""
         return self._tracker.open is not None
 
+    @property
+    def num_events(self) -> int:
+        """How many events have begun."""
+        return self._tracker.count
+
     def close(self) -> None:
         """Write what is left, and give every file its name.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError  # only the exception: weights_only executes nothing
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import torch
@@ -100,12 +101,20 @@ def _suffix_of(source: "STMem | Path | str") -> str:
 
 
 def load_model(source: "STMem | Path | str") -> "STMem":
-    """Load a checkpoint on the CPU without executing code in it; a model is handed back."""
+    """Load a checkpoint on the CPU without executing code in it; a model is handed back.
+
+    Raises:
+        ValueError: the file is no checkpoint, that of another model, or one of an earlier state of this package.
+    """
     from ..lightning_model import STMem
 
     if isinstance(source, STMem):
         return source
-    loaded = STMem.load_from_checkpoint(source, map_location="cpu", weights_only=True)
+    try:
+        loaded = STMem.load_from_checkpoint(source, map_location="cpu", weights_only=True)
+    except (RuntimeError, KeyError, EOFError, UnpicklingError, AttributeError, TypeError) as error:
+        msg = f"{source} is no checkpoint of STMem: damaged, of another model, or no checkpoint at all."
+        raise ValueError(msg) from error
     return cast("STMem", loaded.eval())
 
 

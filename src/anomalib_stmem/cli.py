@@ -1,0 +1,123 @@
+"""``stmem``: what anomalib's command has no verb for. Training, testing and predicting stay ``anomalib``'s."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse.typing import NonNegativeFloat, PositiveFloat
+
+from . import __version__
+
+BAD_INPUT = 2
+
+DESCRIPTION = """\
+Abnormal events in the video of a fixed camera.
+
+  stmem demo                                      the whole story on a drawn scene, in a few minutes
+  anomalib fit --model STMem --data VideoFolder --data.root my_videos --data.train_dir normal
+                                                  learn a camera from normal video (anomalib's command)
+  stmem watch gate.mp4 --ckpt model.ckpt          judge a file, a folder, a camera or a stream
+  stmem report results/watch                      one page with player, time line and events
+  stmem calibrate normal.mp4 --ckpt model.ckpt    a new threshold from normal video, without training
+
+Exit status: 0 when all went well, also after Ctrl-C; 2 when something given cannot be used, with a sentence that says
+what and why."""
+
+
+class _AsWritten(DefaultHelpFormatter):
+    """Keeps the lines of the description."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        del width
+        return "\n".join(indent + line for line in text.splitlines())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    _be_quiet()
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    given = options[options.subcommand]
+    try:
+        return _VERBS[options.subcommand](given)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"stmem {options.subcommand}: {_sentence(error)}", file=sys.stderr)  # noqa: T201  # what a command is for
+        return BAD_INPUT
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="stmem", description=DESCRIPTION, version=__version__, formatter_class=_AsWritten, default_env=False
+    )
+    verbs = parser.add_subcommands(dest="subcommand", metavar="VERB")
+    verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
+    return parser
+
+
+def _watch_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Judge video frame by frame, and tell of events as they happen. Several sources share one process:
+
+  stmem watch gate.mp4 --ckpt model.ckpt
+  stmem watch gate=rtsp://user:password@10.0.0.7/live yard=0 --ckpt model.ckpt --webhook http://127.0.0.1:8080/alarm
+
+A source is a video file, a folder of images, a folder of videos, the number of a camera, or a URL; NAME=SOURCE names
+its results. Live sources that are lost are opened again. Ctrl-C (or SIGTERM) ends it with everything written:
+RESULTS/events.jsonl (a line when an event begins and one when its clip is whole) and, per source, scores, events,
+snapshots, clips, and a film of the whole video.""",
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to watch")
+    parser.add_argument("--ckpt", required=True, type=str, help="checkpoint (.ckpt) or exported step (.xml, .onnx)")
+    parser.add_argument("--results", type=str, default="results/watch", help="folder to write to; never written over")
+    parser.add_argument(
+        "--films", type=bool | None, default=None, help="film whole videos; by default of files, not of live sources"
+    )
+    parser.add_argument("--margin", type=NonNegativeFloat, default=2.0, help="seconds of clip around an event")
+    parser.add_argument("--webhook", type=str | None, default=None, help="URL that gets a POST per event")
+    parser.add_argument("--backend", type=str, default="auto", help="auto, torch, onnxruntime or openvino")
+    parser.add_argument(
+        "--patience", type=PositiveFloat, default=10.0, help="seconds that a live source may take to be there"
+    )
+    return parser
+
+
+def _watch(given: Namespace) -> int:
+    from rich.console import Console
+
+    from .watch.watch import watch
+
+    console = Console()
+    options: dict[str, Any] = given.as_dict()
+    outcome = watch(**options, console=console)
+    events = f"{outcome.num_events} event{'' if outcome.num_events == 1 else 's'}"
+    console.print(f"{events}. Results: {outcome.folder}", soft_wrap=True, highlight=False)
+    return BAD_INPUT if outcome.failures else 0
+
+
+_VERBS = {"watch": _watch}
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot read or write{where}: {error.strerror}."
+    return str(error)
+
+
+def _be_quiet() -> None:
+    """Leave the terminal to what is said to the user; cv2 would also print URLs with their passwords."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    warnings.filterwarnings("ignore")
+    for name in ("anomalib", "lightning", "lightning.pytorch", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

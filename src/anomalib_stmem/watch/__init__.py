@@ -1,0 +1,1 @@
+"""Live: sources -> frames at the training rate -> streams -> events, told as they happen."""

@@ -1,0 +1,75 @@
+"""What can be watched: files, folders, cameras and streams, each with a name, and never with its password in sight."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from ..data.paths import videos_at
+from ..record.files import safe_name
+
+NAMED = re.compile(r"([\w.-]+)=(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video to watch."""
+
+    name: str  # unique; of its results
+    kind: Literal["file", "camera", "stream"]
+    address: str  # path, number or URL; a URL may hold a password, so it is never shown
+    shown: str  # the address as it may be shown
+
+    def __repr__(self) -> str:
+        """Show no password."""
+        return f"Source({self.name!r}, {self.shown!r})"
+
+
+def find_sources(texts: Sequence[str]) -> list[Source]:
+    """Read what a user typed: ``SOURCE`` or ``NAME=SOURCE`` each.
+
+    A source is a video file, a folder of images, a folder of videos (each of them a source), the number of a camera, or
+    a URL that cv2 opens (``rtsp://``, ``http://``, ...).
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, or no video in it.
+        ValueError: two sources have one name.
+    """
+    sources: list[Source] = []
+    for text in texts:
+        named = NAMED.fullmatch(text)
+        name, address = (named[1], named[2]) if named and not Path(text).exists() else (None, text)
+        if "://" in address:
+            sources.append(Source(name or _name_of(address), "stream", address, without_password(address)))
+        elif address.isdigit() and not Path(address).exists():
+            sources.append(Source(name or f"camera{address}", "camera", address, f"camera {address}"))
+        else:
+            videos = videos_at(Path(address))
+            for video, path in videos.items():
+                own = video if name is None else name if len(videos) == 1 else f"{name}/{video}"
+                sources.append(Source(own, "file", str(path), str(path)))
+    folders = Counter(folder_of(source.name) for source in sources)
+    twice = [source for source in sources if folders[folder_of(source.name)] > 1]
+    if twice:
+        msg = f"{twice[0].shown} and {twice[1].shown} would both be called {twice[0].name}. Say NAME=SOURCE for one."
+        raise ValueError(msg)
+    return sources
+
+
+def folder_of(name: str) -> Path:
+    """Return where results of a source lie, below the results folder."""
+    return Path(*map(safe_name, Path(name).parts))
+
+
+def without_password(url: str) -> str:
+    """Return a URL without user, password, query and fragment, any of which may be a secret."""
+    parts = urlsplit(url)
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _name_of(url: str) -> str:
+    return safe_name(without_password(url).split("://", 1)[1])

@@ -1,0 +1,244 @@
+"""A watch from source to results, with a network that alarms at white pictures."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver
+from makers import write_numbered
+from rich.console import Console
+
+from anomalib_stmem.watch import reader, watch
+from anomalib_stmem.watch.watch import Outcome
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """The fake network in place of the real one, and a console that remembers."""
+    monkeypatch.setattr(watch, "FrameStreams", WhiteAlarm)
+    monkeypatch.setattr(reader, "FIRST_WAIT", 0.1)
+    return Console(record=True, width=400)
+
+
+def film(path: Path, levels: list[int], rate: float = 25.0, size: tuple[int, int] = (48, 64)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, size[::-1])
+    for level in levels:
+        writer.write(np.full((*size, 3), level, np.uint8))
+    writer.release()
+    return path
+
+
+def levels(count: int, *white: range) -> list[int]:
+    return [WHITE if any(number in stretch for stretch in white) else GREY for number in range(count)]
+
+
+def lines(outcome: Outcome) -> list[dict]:
+    return [json.loads(line) for line in (outcome.folder / "events.jsonl").read_text().splitlines()]
+
+
+def run_of(outcome: Outcome) -> dict:
+    return json.loads((outcome.folder / "run.json").read_text())
+
+
+def test_file(tmp_path: Path, said: Console) -> None:
+    video = film(tmp_path / "gate.avi", levels(200, range(50, 60), range(130, 140)))
+    outcome = watch.watch([str(video)], "m.ckpt", tmp_path / "out", console=said)
+    assert outcome.num_events == 2
+    assert not outcome.failures
+    told = lines(outcome)
+    assert [(one["state"], one["id"]) for one in told] == [("began", 1), ("ended", 1), ("began", 2), ("ended", 2)]
+    assert [(one["start_frame"], one["end_frame"]) for one in told if one["state"] == "ended"] == [(50, 59), (130, 139)]
+    assert all((outcome.folder / one[kind]).is_file() for one in told for kind in ("snapshot", "clip"))
+    events = json.loads((outcome.folder / "gate" / "events.json").read_text())
+    assert [event["start"] for event in events] == [2.0, 5.2]
+    scores = pd.read_csv(outcome.folder / "gate" / "scores.csv")
+    assert scores.frame.tolist() == list(range(WINDOW, 200))
+    (source,) = run_of(outcome)["sources"]
+    assert (source["frames_read"], source["frames_judged"], source["gaps"]) == (200, 195, 0)
+    assert run_of(outcome)["ended"] is not None
+    assert "gate: ALARM at 2.0 s" in said.export_text()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_results_are_never_written_over(tmp_path: Path, said: Console) -> None:
+    video = str(film(tmp_path / "gate.avi", levels(20)))
+    folders = [watch.watch([video], "m", tmp_path / "out", console=said).folder.name for _ in range(2)]
+    assert folders == ["out", "out_2"]
+
+
+def test_source_is_resampled_to_the_training_rate(tmp_path: Path, said: Console) -> None:
+    """75 frames per second for a model of 25: every third, with the source's frame numbers and times."""
+    video = film(tmp_path / "gate.avi", levels(300, range(150, 181)), rate=75)
+    outcome = watch.watch([str(video)], "m", tmp_path / "out", console=said)
+    scores = pd.read_csv(outcome.folder / "gate" / "scores.csv")
+    assert scores.frame.tolist() == list(range(3 * WINDOW, 300, 3))
+    assert scores.seconds[0] == pytest.approx(0.2, abs=1e-3)
+    assert [(one["start_frame"], one["end_frame"]) for one in lines(outcome)[1:]] == [(150, 180)]
+
+
+def test_other_rate_is_said(tmp_path: Path, said: Console) -> None:
+    outcome = watch.watch([str(film(tmp_path / "slow.avi", levels(70), rate=10))], "m", tmp_path / "out", console=said)
+    assert not outcome.failures
+    assert "frames come at 10 per second, the training video had 25: movement looks 2.5 times" in said.export_text()
+
+
+def test_folder_of_videos_and_of_images(tmp_path: Path, said: Console) -> None:
+    film(tmp_path / "all" / "b.avi", levels(30, range(10, 20)))
+    write_numbered(tmp_path / "all" / "a", 12)
+    outcome = watch.watch([str(tmp_path / "all")], "m", tmp_path / "out", console=said)
+    assert len(pd.read_csv(outcome.folder / "a" / "scores.csv")) == 12 - WINDOW
+    assert len(pd.read_csv(outcome.folder / "b" / "scores.csv")) == 30 - WINDOW  # it started anew
+    assert outcome.num_events == 1
+
+
+def test_bad_files_cost_only_themselves(tmp_path: Path, said: Console) -> None:
+    (tmp_path / "bad.mp4").write_text("no video")
+    (tmp_path / "zero.avi").touch()
+    good = film(tmp_path / "good.avi", levels(30))
+    outcome = watch.watch(
+        [str(tmp_path / "bad.mp4"), str(tmp_path / "zero.avi"), str(good)], "m", tmp_path / "out", console=said
+    )
+    assert len(outcome.failures) == 2
+    assert all("no video, empty, damaged, only sound" in failure for failure in outcome.failures)
+    assert len(pd.read_csv(outcome.folder / "good" / "scores.csv")) == 30 - WINDOW
+    assert [source["failure"] is None for source in run_of(outcome)["sources"]] == [False, False, True]
+
+
+def test_file_that_is_cut_off_keeps_what_was_judged(tmp_path: Path, said: Console) -> None:
+    video = film(tmp_path / "gate.avi", levels(100))
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    outcome = watch.watch([str(video)], "m", tmp_path / "out", console=said)
+    (failure,) = outcome.failures
+    assert "announces 100 frames" in failure
+    assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) > 20
+
+
+def test_live_stream_with_a_drop(tmp_path: Path, said: Console) -> None:
+    """Two events before, one across and one after an outage: each is told once."""
+    camera = Camera(levels(250, range(20, 30), range(70, 80), range(200, 210)), outages=[(4.0, 5.5)])
+    with on_air(camera) as url:
+        outcome = _watch_for(10.5, [f"gate={url}"], tmp_path / "out", said)
+    told = lines(outcome)
+    ended = [one for one in told if one["state"] == "ended"]
+    assert [one["id"] for one in told if one["state"] == "began"] == [one["id"] for one in ended] == [1, 2, 3]
+    assert [round(one["end"] - one["start"], 1) for one in ended] == pytest.approx([0.4, 0.4, 0.4], abs=0.15)
+    gaps = np.diff([one["start"] for one in ended])
+    assert gaps == pytest.approx([2.0, 5.2], abs=0.3)  # the outage is no hole in the time
+    (source,) = run_of(outcome)["sources"]
+    assert source["live"]
+    assert source["reconnects"] >= 1
+    assert source["gaps"] >= 1
+    assert camera.connections >= 2
+    text = said.export_text() + "".join(path.read_text() for path in outcome.folder.rglob("*.json*"))
+    assert "no picture from http://127.0.0.1" in text
+    assert "secret" not in text
+    assert "time" in json.loads((outcome.folder / "gate" / "events.json").read_text())[0]
+    assert not (outcome.folder / "gate" / "plain.mp4").exists()  # of live video, only events are filmed
+
+
+def test_slow_network_drops_frames_to_stay_live(tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(WhiteAlarm):
+        def push(self, frames):  # noqa: ANN001, ANN202
+            self.seconds_per_frame = 0.12
+            return super().push(frames)
+
+    monkeypatch.setattr(watch, "FrameStreams", Slow)
+    monkeypatch.setattr(reader, "BACKLOG_SECONDS", 0.4)
+    with on_air(Camera(levels(200))) as url:
+        outcome = _watch_for(6.5, [url], tmp_path / "out", said)
+    (source,) = run_of(outcome)["sources"]
+    assert source["frames_dropped"] > 50
+    assert source["gaps"] >= 2  # what follows a drop starts anew, instead of being read as a jump
+    scores = pd.read_csv(next(outcome.folder.rglob("scores.csv")))
+    assert scores.seconds.max() > 3.0
+
+
+def test_several_sources_and_one_that_is_not_there(tmp_path: Path, said: Console) -> None:
+    video = film(tmp_path / "gate.avi", levels(60, range(20, 30)))
+    with on_air(Camera(levels(100, range(40, 50)))) as url:
+        outcome = _watch_for(
+            4.5, [f"live={url}", "gone=http://127.0.0.1:9/x", str(video), "99"], tmp_path / "out", said, patience=0.5
+        )
+    assert sorted(failure.split(":")[0] for failure in outcome.failures) == [
+        "There is no picture from camera 99",
+        "There is no picture from http",
+    ]
+    assert {one["video"] for one in lines(outcome)} == {"live", "gate"}
+
+
+class Growing:
+    """In place of ``cv2.VideoCapture``: 40 frames of 64x48 pixels, then 40 of 96x64."""
+
+    def __init__(self, address: object, *_: object) -> None:
+        self._count = 80 if isinstance(address, str) else 0  # a camera announces no end
+        self._number = -1
+
+    def isOpened(self) -> bool:  # noqa: N802  # cv2's name
+        return self._number < 79
+
+    def get(self, what: int) -> float:
+        known = {cv2.CAP_PROP_FRAME_COUNT: self._count, cv2.CAP_PROP_FPS: 25, cv2.CAP_PROP_POS_MSEC: 40 * self._number}
+        return float(known.get(what, 0))
+
+    def grab(self) -> bool:
+        self._number += 1
+        time.sleep(0 if self._count else 0.04)
+        return self._number < 80
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.full((48, 64, 3) if self._number < 40 else (64, 96, 3), GREY, np.uint8)
+
+    def release(self) -> None:
+        self._count = self._count
+
+
+def test_size_that_changes(tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live source starts anew; a file must have one size, and keeps what was judged before."""
+    monkeypatch.setattr(reader.cv2, "VideoCapture", Growing)
+    outcome = _watch_for(5, ["gate=0"], tmp_path / "live", said)
+    assert not outcome.failures
+    assert "gate: the picture changes from 64x48 to 96x64 pixels at frame 40" in said.export_text()
+    assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) >= 80 - 2 * WINDOW
+    (tmp_path / "gate.avi").touch()
+    outcome = watch.watch([str(tmp_path / "gate.avi")], "m", tmp_path / "file", console=said)
+    assert "changes from 64x48 to 96x64 pixels at frame 40. A video must have one size" in outcome.failures[0]
+    assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) == 40 - WINDOW
+
+
+def test_webhook_gets_every_event_once(tmp_path: Path, said: Console) -> None:
+    video = film(tmp_path / "gate.avi", levels(120, range(20, 30), range(70, 80)))
+    with receiver(failures=2) as (url, taken):
+        outcome = watch.watch([str(video)], "m", tmp_path / "out", webhook=url, console=said)
+    assert [json.loads(body) for body in taken] == lines(outcome)
+    assert run_of(outcome)["webhook"] == {"delivered": 4, "lost": 0}
+
+
+def test_read_only_results(tmp_path: Path, said: Console) -> None:
+    (tmp_path / "out").write_text("a file, where a folder should be")
+    with pytest.raises(OSError, match="out"):
+        watch.watch([str(film(tmp_path / "gate.avi", levels(20)))], "m", tmp_path / "out", console=said)
+
+
+def _watch_for(seconds: float, sources: list[str], out: Path, said: Console, patience: float = 10.0) -> Outcome:
+    """Watch, and stop as a signal does."""
+    before = threading.active_count()
+    stop = threading.Timer(seconds, _stop_all)
+    stop.start()
+    try:
+        outcome = watch.watch(sources, "m", out, console=said, patience=patience)
+    finally:
+        stop.cancel()
+    assert threading.active_count() <= before + 12
+    return outcome
+
+
+def _stop_all() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
