@@ -55,6 +55,22 @@ def _parser() -> ArgumentParser:
     )
     verbs = parser.add_subcommands(dest="subcommand", metavar="VERB")
     verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
+    verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
+    return parser
+
+
+def _report_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Write results as one HTML page that needs neither network nor server: player with heat map, score over time (a click
+seeks), events, distribution of scores, metrics, and how the model was trained.
+
+  stmem report results/watch
+  stmem report results/STMem/VideoFolder/latest --page friday.html""",
+    )
+    parser.add_argument("results", metavar="RESULTS", help="folder of stmem watch, anomalib test or anomalib predict")
+    parser.add_argument("--page", type=str | None, default=None, help="file to write; by default RESULTS/report.html")
     return parser
 
 
@@ -100,7 +116,14 @@ def _watch(given: Namespace) -> int:
     return BAD_INPUT if outcome.failures else 0
 
 
-_VERBS = {"watch": _watch}
+def _report(given: Namespace) -> int:
+    from .page.page import write_page
+
+    print(write_page(given.results, given.page).resolve())  # noqa: T201  # what a command is for
+    return 0
+
+
+_VERBS = {"watch": _watch, "report": _report}
 
 
 def _sentence(error: Exception) -> str:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.frames import Size
-from .events import THRESHOLD, Moment, boxes_of
+from .events import Moment, boxes_of
+from .files import STRIP, THRESHOLD
 
 Image = NDArray[np.uint8]
 
 SMALLEST, LARGEST = 320, 640  # width in pixels of what is kept; text must be readable, and files stay small
-STRIP = 48  # height in pixels of the score strip
 STRIP_SECONDS = 10.0
 DENSEST = 0.55  # share of the heat in the colours
 # BGR

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ..data.frames import Size
 from ..evaluation.events import MERGE_SECONDS
 from ..streaming.stream import Verdict
+from .files import THRESHOLD
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
-THRESHOLD = 0.5  # of calibrated scores and maps
 MOST_BOXES = 5
 
 

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole."""
+"""The files of results: their names, and how they appear only when they are whole."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = ".part"
+# In the folder of a video
+SCORES, EVENTS, ANNOTATED, PLAIN, CURVE = "scores.csv", "events.json", "annotated.mp4", "plain.mp4", "curve.png"
+RUN, EVENT_LINES = "run.json", "events.jsonl"  # in that of a watch
+STRIP = 48  # pixels of score under an annotated film
+THRESHOLD = 0.5  # of calibrated scores and maps
 
 
 @contextmanager

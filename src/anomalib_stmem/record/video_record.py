@@ -15,11 +15,10 @@ import pandas as pd
 
 from .drawing import Image, Painter, cover_with_heat
 from .events import Change, Event, EventTracker, Moment
-from .files import UNFINISHED, whole_file
+from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, UNFINISHED, whole_file
 from .film import Film
 
 CLIP_SECONDS = 60.0  # of an event that a clip shows, beside what was before
-SCORES, EVENTS, ANNOTATED, PLAIN, CURVE = "scores.csv", "events.json", "annotated.mp4", "plain.mp4", "curve.png"
 
 Announce = Callable[[str, dict[str, Any]], None]
 
@@ -31,6 +30,7 @@ class Unfolding:
     event: Event
     peak: Moment
     film: Film | None  # None once it is long enough
+    clip_start: float  # seconds, of the first frame of the clip
     is_over: bool = False
 
 
@@ -181,9 +181,10 @@ class VideoRecord:
             film = Film(self._clip_of(change.event), self._painter.annotated_wh, self._rate)  # type: ignore[union-attr]
             for seconds, image in self._before:
                 film.write(image, seconds)
-            self._unfolding.append(Unfolding(change.event, moment, film))
+            clip_start = self._before[0][0] if self._before else moment.seconds
+            self._unfolding.append(Unfolding(change.event, moment, film, clip_start))
             self._save_snapshot(self._unfolding[-1])
-            self._tell("began", change.event)
+            self._tell("began", self._unfolding[-1])
             return
         latest = self._unfolding[-1]
         latest.event, latest.is_over = change.event, change.what == "ended"
@@ -205,8 +206,8 @@ class VideoRecord:
         if one.film is not None:
             one.film.close()
         self._save_snapshot(one)
-        self.events.append(self._described(one.event))
-        self._tell("ended", one.event)
+        self.events.append(self._described(one))
+        self._tell("ended", one)
 
     def _save_snapshot(self, one: Unfolding) -> None:
         """Write the peak frame in the source's size, with heat and boxes."""
@@ -222,20 +223,20 @@ class VideoRecord:
     def _clip_of(self, event: Event) -> Path:
         return self.folder / "events" / f"{event.id:04d}.mp4"
 
-    def _described(self, event: Event) -> dict[str, Any]:
-        clip = self._clip_of(event).relative_to(self.folder).as_posix()
-        about: dict[str, Any] = {"video": self.name} | event.as_dict()
+    def _described(self, one: Unfolding) -> dict[str, Any]:
+        clip = self._clip_of(one.event).relative_to(self.folder).as_posix()
+        about: dict[str, Any] = {"video": self.name} | one.event.as_dict()
         if self.began is not None:
-            about["time"] = self._time_of(event.start)
-        return about | {"snapshot": clip.replace(".mp4", ".jpg"), "clip": clip}
+            about["time"] = self._time_of(one.event.start)
+        return about | {"snapshot": clip.replace(".mp4", ".jpg"), "clip": clip, "clip_start": round(one.clip_start, 3)}
 
     def _columns(self) -> list[str]:
         time = [] if self.began is None else ["time"]
-        return ["video", *(field.name for field in fields(Event)), *time, "snapshot", "clip"]
+        return ["video", *(field.name for field in fields(Event)), *time, "snapshot", "clip", "clip_start"]
 
-    def _tell(self, what: str, event: Event) -> None:
+    def _tell(self, what: str, one: Unfolding) -> None:
         if self._announce is not None:
-            self._announce(what, self._described(event))
+            self._announce(what, self._described(one))
 
     def _time_of(self, seconds: float) -> str:
         assert self.began is not None  # noqa: S101  # the caller looked

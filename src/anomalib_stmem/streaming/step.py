@@ -2,8 +2,8 @@
 
 import copy
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from anomalib.data import InferenceBatch
@@ -14,6 +14,7 @@ from ..checkpoint import fingerprint
 if TYPE_CHECKING:
     from ..lightning_model import STMem
 
+PLAIN = str | int | float | bool | tuple | list | None
 OUTPUTS = ("pred_score", "pred_label", "anomaly_map")  # before the new state
 
 
@@ -28,6 +29,8 @@ class StepInfo:
     state: dict[str, tuple[int, ...]]  # shape of each part of the state, for one video
     frame_rate: float | None = None  # of the training video, frames per second; None where it is not known
     threshold_basis: str = ""  # what the threshold rests on, in words
+    options: dict[str, Any] = field(default_factory=dict)  # of the model, as far as they are plain data
+    epochs: int = 0  # that it was trained
 
     def to_json(self) -> str:
         """Write as text, for the metadata of a file."""
@@ -68,6 +71,8 @@ class StreamStep(nn.Module):
             state={name: tuple(part.shape[1:]) for name, part in self.network.empty_state(1, size).items()},
             frame_rate=_known(getattr(self.post_processor, "frame_rate", None)),
             threshold_basis=getattr(self.post_processor, "basis", str)(),
+            options={name: value for name, value in module.hparams.items() if isinstance(value, PLAIN)},
+            epochs=module.loaded_epochs,
         )
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

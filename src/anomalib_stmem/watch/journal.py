@@ -6,9 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..record.files import fresh_folder, whole_file
-
-RUN, EVENTS = "run.json", "events.jsonl"
+from ..record.files import EVENT_LINES, RUN, fresh_folder, whole_file
 
 
 class Journal:
@@ -27,7 +25,7 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._about = about | {"started": now(), "ended": None}
         self._write()
-        self._events = os.open(self.folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._events = os.open(self.folder / EVENT_LINES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def note(self, event: dict[str, Any]) -> None:
         """Append an event, whole or not at all.
@@ -44,7 +42,7 @@ class Journal:
             raise
         if not complete:
             os.ftruncate(self._events, before)
-            msg = f"There is no room for an event in {self.folder / EVENTS}."
+            msg = f"There is no room for an event in {self.folder / EVENT_LINES}."
             raise OSError(msg)
 
     def close(self, sources: list[dict[str, Any]], webhook: dict[str, Any] | None) -> None:

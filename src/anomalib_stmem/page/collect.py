@@ -1,0 +1,168 @@
+"""What a results folder holds, as plain data for the page."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ..data.frames import natural_order
+from ..record.files import ANNOTATED, EVENTS, PLAIN, RUN, SCORES, STRIP, THRESHOLD
+
+MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
+THUMBNAIL = 240  # pixels, width
+BINS = 40
+MOST_MEGABYTES = 200  # of films and clips in a page
+
+
+class Media:
+    """Films and clips of a page, up to a limit, by the name under which the page finds them."""
+
+    def __init__(self, megabytes: float = MOST_MEGABYTES) -> None:
+        self.held: dict[str, str] = {}  # base64
+        self._left = megabytes * 1e6
+        self.num_left_out = 0
+
+    def add(self, path: Path) -> str | None:
+        """Take a file in; its name, or ``None`` where it is not there or there is no room."""
+        if not path.is_file():
+            return None
+        if path.stat().st_size > self._left:
+            self.num_left_out += 1
+            return None
+        self._left -= path.stat().st_size
+        name = f"media-{len(self.held)}"
+        self.held[name] = base64.b64encode(path.read_bytes()).decode()
+        return name
+
+
+def collect(results: Path, media: Media) -> dict[str, Any]:
+    """Read a folder of ``stmem watch``, ``anomalib test`` or ``anomalib predict``, or one that holds such.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no judged video in it.
+        ValueError: a file in it is damaged.
+    """
+    if not results.is_dir():
+        msg = f"There is no folder {results.absolute()}. Expected results of `stmem watch` or `anomalib predict`."
+        raise FileNotFoundError(msg)
+    folders = sorted(
+        (path.parent for path in results.rglob(EVENTS) if (path.parent / SCORES).is_file()), key=natural_order
+    )
+    if not folders:
+        msg = f"No judged video in {results}: no folder in it has {SCORES} and {EVENTS}."
+        raise FileNotFoundError(msg)
+    videos = [_video(folder, results, media) for folder in folders]
+    return {
+        "title": results.resolve().name,
+        "threshold": THRESHOLD,
+        "strip": STRIP,
+        "videos": videos,
+        "scores": _distribution(folders),
+        "runs": [_read(path) for path in sorted(results.rglob(RUN), key=natural_order)],
+        "tests": [_read(path) for path in sorted(results.rglob("report.json"), key=natural_order)],
+        "training": _training(results),
+    }
+
+
+def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
+    frames = _scores(folder)
+    events = _read(folder / EVENTS)
+    curve = _thinned(frames)
+    films = {"plain": media.add(folder / PLAIN), "annotated": media.add(folder / ANNOTATED)}
+    shows_all = films["plain"] is not None or films["annotated"] is not None
+    return {
+        "name": folder.relative_to(results).as_posix() if folder != results else folder.name,
+        "first": float(frames.seconds.min()),
+        "last": float(frames.seconds.max()),
+        "frames": len(frames),
+        "seconds": curve.seconds.round(3).tolist(),
+        "score": curve.pred_score.round(4).tolist(),
+        "truth": _stretches(frames),
+        "films": films,
+        "events": [
+            event
+            | {
+                "thumbnail": _thumbnail(folder / event["snapshot"]),
+                "clip": None if shows_all else media.add(folder / event["clip"]),
+            }
+            for event in events
+        ],
+    }
+
+
+def _scores(folder: Path) -> pd.DataFrame:
+    path = folder / SCORES
+    frames = pd.read_csv(path)
+    lacking = {"seconds", "pred_score"} - set(frames.columns)
+    if lacking or frames.empty:
+        msg = f"{path} lacks {', '.join(sorted(lacking)) or 'frames'}. Expected what `stmem watch` writes."
+        raise ValueError(msg)
+    return frames
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401  # whatever JSON holds
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        msg = f"{path} is damaged: {error}."
+        raise ValueError(msg) from error
+
+
+def _thinned(frames: pd.DataFrame) -> pd.DataFrame:
+    """Keep the highest score of each stretch, so that no peak is lost."""
+    if len(frames) <= MOST_POINTS:
+        return frames
+    stretch = np.arange(len(frames)) * MOST_POINTS // len(frames)
+    return frames.loc[frames.groupby(stretch).pred_score.idxmax()]
+
+
+def _stretches(frames: pd.DataFrame) -> list[tuple[float, float]] | None:
+    """Abnormal stretches in seconds by ground truth; ``None`` where it is not known."""
+    if "label" not in frames or frames.label.isna().any():
+        return None
+    abnormal = frames.label.to_numpy() > 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], abnormal.astype(int), [0]])))
+    seconds = frames.seconds.to_numpy()
+    return [
+        (float(seconds[start]), float(seconds[stop - 1])) for start, stop in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def _thumbnail(path: Path) -> str | None:
+    image = cv2.imread(str(path))
+    if image is None:
+        return None
+    height = round(image.shape[0] * THUMBNAIL / image.shape[1])
+    small = cv2.resize(image, (THUMBNAIL, height), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _distribution(folders: list[Path]) -> dict[str, Any]:
+    """Count the scores of all videos; normal by ground truth where it is known, else all frames together."""
+    frames = pd.concat([_scores(folder) for folder in folders])
+    known = "label" in frames and bool(frames.label.notna().all())
+    normal = frames[frames.label == 0] if known else frames
+    abnormal = frames[frames.label > 0] if known else frames[:0]
+    counts = [np.histogram(part.pred_score, bins=BINS, range=(0, 1))[0].tolist() for part in (normal, abnormal)]
+    above = int((normal.pred_score > THRESHOLD).sum())
+    return {"known": known, "normal": counts[0], "abnormal": counts[1], "above": above, "count": len(normal)}
+
+
+def _training(results: Path) -> dict[str, list[float]] | None:
+    """Losses by epoch, of the run that the results are in or of one in them."""
+    near = [results, *results.resolve().parents[:2]]
+    found = [folder / "training.csv" for folder in near if (folder / "training.csv").is_file()]
+    found += sorted(results.rglob("training.csv"), key=natural_order)
+    if not found:
+        return None
+    table = pd.read_csv(found[0])
+    return (
+        {"epoch": table.epoch.tolist(), "loss": table.loss.tolist()}
+        if {"epoch", "loss"} <= set(table.columns)
+        else None
+    )
