@@ -56,6 +56,28 @@ def _parser() -> ArgumentParser:
     verbs = parser.add_subcommands(dest="subcommand", metavar="VERB")
     verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
     verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
+    verbs.add_subcommand("calibrate", _calibrate_parser(), help="a new threshold from normal video, without training")
+    return parser
+
+
+def _calibrate_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Set the threshold of a model anew, from normal video of the camera that it will watch: an hour or more, at the times of
+day that matter. The network stays as it is. A budget that the video is too short to count is extrapolated from its
+highest peaks, and the answer says so.
+
+  stmem calibrate monday.mp4 --ckpt model.ckpt --out gate.ckpt --false-alarms-per-day 1
+  stmem calibrate rtsp://10.0.0.7/live --minutes 60 --ckpt model.ckpt --out gate.ckpt""",
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="normal video, as for stmem watch")
+    parser.add_argument("--ckpt", required=True, type=str, help="checkpoint to start from; left as it is")
+    parser.add_argument("--out", type=str, default="calibrated.ckpt", help="checkpoint to write")
+    parser.add_argument("--false-alarms-per-day", type=PositiveFloat, default=1.0, help="budget for the threshold")
+    parser.add_argument(
+        "--minutes", type=PositiveFloat | None, default=None, help="of each source to use; all, or until Ctrl-C"
+    )
     return parser
 
 
@@ -123,7 +145,20 @@ def _report(given: Namespace) -> int:
     return 0
 
 
-_VERBS = {"watch": _watch, "report": _report}
+def _calibrate(given: Namespace) -> int:
+    from rich.console import Console
+
+    from .watch.calibrate import calibrate
+
+    console = Console()
+    done = calibrate(**given.as_dict(), console=console)
+    before = "" if done.alarms_before is None else f"; the threshold of before gives {done.alarms_before}"
+    said = f"{done.alarms_now} false alarms in {done.seconds:.0f} s of video ({done.num_frames} frames){before}."
+    console.print(f"{said} {done.basis} Written: {done.path}", soft_wrap=True, highlight=False)
+    return 0
+
+
+_VERBS = {"calibrate": _calibrate, "report": _report, "watch": _watch}
 
 
 def _sentence(error: Exception) -> str:

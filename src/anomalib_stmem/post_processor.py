@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics import CatMetric
 
-from .evaluation.events import Timeline, threshold_for, what_the_budget_rests_on
+from .evaluation.events import Timeline, extrapolated_threshold, threshold_for, what_the_budget_rests_on
 from .evaluation.frame_metrics import video_key
 from .model.scoring import ScoreHead
 
@@ -131,7 +131,13 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         self.calibrate(head, abnormal=seen[:, 0] > 0, maps=seen[:, 1:3], measurements=measurements, timeline=timeline)
 
     def calibrate(
-        self, head: ScoreHead, abnormal: Tensor, maps: Tensor, measurements: Tensor, timeline: Timeline
+        self,
+        head: ScoreHead,
+        abnormal: Tensor,
+        maps: Tensor,
+        measurements: Tensor,
+        timeline: Timeline,
+        extrapolate: bool = False,
     ) -> None:
         """Set the bounds of ``head`` and the thresholds.
 
@@ -141,6 +147,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             maps: ``(n, 2)`` mean and 99th percentile of each frame's anomaly map.
             measurements: ``(n, len(MEASUREMENTS))``.
             timeline: where the frames are, sorted by video and frame.
+            extrapolate: whether a budget of less than one false alarm in the normal frames lies beyond the greatest of
+                their scores.
 
         Raises:
             ValueError: all frames are abnormal.
@@ -153,7 +161,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         scores = head(measurements).cpu().double()
         rows = normal.numpy()
         when = Timeline(timeline.videos[rows], timeline.frames[rows], timeline.rates[rows])
-        threshold = torch.tensor(threshold_for(scores[normal].numpy(), when, self.false_alarms_per_hour))
+        rule = extrapolated_threshold if extrapolate else threshold_for
+        threshold = torch.tensor(rule(scores[normal].numpy(), when, self.false_alarms_per_hour))
         if bool(abnormal.any()):
             usual = _usual(scores[normal], threshold)
             # The metric's curve is exact only for scores in [0, 1], so it is asked about squashed ones.
@@ -176,7 +185,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             return "There is no threshold: the model has seen no validation video."
         if math.isnan(float(self.normal_hours)):
             return "The threshold is the best one for F1 on labelled validation video."
-        return what_the_budget_rests_on(self.false_alarms_per_hour, float(self.normal_hours))
+        beyond = bool(self._image_threshold > self.image_max)
+        return what_the_budget_rests_on(self.false_alarms_per_hour, float(self.normal_hours), beyond)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Warn where labels would mean nothing."""

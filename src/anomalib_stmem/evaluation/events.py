@@ -1,5 +1,6 @@
 """From frames above a threshold to alarms, and from a budget of false alarms to a threshold."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 MERGE_SECONDS = 1.0  # alarms closer than this are one
 LASTING_SECONDS = 60.0  # an alarm that lasts longer is one more
+PEAKS = 20  # of normal video from which its tail is extrapolated
 SURE = 3.0  # nothing seen in time T: with 95 % confidence the rate is below 3 / T (the rule of three)
 
 
@@ -72,11 +74,45 @@ def threshold_for(scores: NDArray[np.float64], timeline: Timeline, per_hour: flo
     return float(threshold)
 
 
-def what_the_budget_rests_on(per_hour: float, hours: float) -> str:
-    """Say how much normal video stands behind a threshold, and what cannot be told from it."""
+def extrapolated_threshold(scores: NDArray[np.float64], timeline: Timeline, per_hour: float) -> float:
+    """Return a threshold for a budget that allows less than one false alarm in the normal video at hand.
+
+    Above a level that :data:`PEAKS` events exceed, peaks fall off about exponentially; the threshold is where that tail
+    leaves ``per_hour``. Never below the greatest normal score. Where the budget allows one alarm or more, that of
+    :func:`threshold_for`.
+
+    Args:
+        scores: ``(n,)`` of normal frames.
+        timeline: where they are.
+        per_hour: the budget, above 0.
+    """
+    if per_hour * timeline.hours >= 1:
+        return threshold_for(scores, timeline, per_hour)
+    level = threshold_for(scores, timeline, PEAKS / timeline.hours)
+    numbers = event_numbers(scores > level, timeline)
+    peaks = [scores[numbers == number].max() for number in range(numbers.max(initial=-1) + 1)]
+    if not peaks:
+        return float(scores.max())
+    excess = float(np.mean(peaks)) - level
+    return max(float(scores.max()), level + excess * math.log(len(peaks) / (per_hour * timeline.hours)))
+
+
+def what_the_budget_rests_on(per_hour: float, hours: float, beyond: bool = False) -> str:
+    """Say how much normal video stands behind a threshold, and what cannot be told from it.
+
+    Args:
+        per_hour: the budget.
+        hours: of normal video.
+        beyond: whether the threshold is above all of its scores, where its tail was extrapolated to.
+    """
     seen = f"The threshold rests on {3600 * hours:.0f} s of normal video"
     if per_hour * hours >= 1:
         return f"{seen}, which would hold {per_hour * hours:.1f} false alarms at {per_hour:g} per hour."
+    if beyond:
+        return (
+            f"{seen}. {per_hour:.3g} false alarms per hour ({24 * per_hour:.3g} per day) are extrapolated from its "
+            f"highest peaks; counted, it only shows fewer than {SURE / hours:.0f} per hour, with 95 % confidence."
+        )
     return (
         f"{seen}, none of which exceeds it. That is too little to tell {per_hour:g} false alarms per hour: all it "
         f"shows, with 95 % confidence, is fewer than {SURE / hours:.0f} per hour on video like it."

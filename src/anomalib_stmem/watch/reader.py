@@ -70,6 +70,7 @@ class Reader(threading.Thread):
         self.source_rate: float | None = None
         self.is_connected = False
         self.num_read = self.num_dropped = self.num_reconnects = 0
+        self.num_announced: int | None = None  # frames that the source says it has, if it has an end
         self._arrived, self._tell, self._patience = arrived, tell, patience
         self._queue: Queue[Arrived] = Queue(max(8, round(BACKLOG_SECONDS * (wanted or USUAL_RATE))))
         self._stopping = threading.Event()
@@ -116,7 +117,9 @@ class Reader(threading.Thread):
 
     def _read_folder(self) -> None:
         self.frame_rate = self.source_rate = self.wanted or USUAL_RATE
-        for index, path in enumerate(list_images(Path(self.source.address))):
+        images = list_images(Path(self.source.address))
+        self.num_announced = len(images)
+        for index, path in enumerate(images):
             frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if frame is None:
                 msg = f"{path} cannot be decoded: the file is damaged or cut off."
@@ -133,15 +136,15 @@ class Reader(threading.Thread):
             capture = self._open()
             if capture is not None:
                 finite = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+                self.num_announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if finite else None
                 self.is_live, self.is_connected = not finite, True
                 before = self.num_read
                 clock = _Clock(capture, self.source, clock)
                 self._read_connected(capture, clock)
                 self.is_connected = False
-                announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
                 capture.release()
-                if finite:
-                    self._check_end(announced)
+                if self.num_announced is not None:
+                    self._check_end(self.num_announced)
                     return
                 if self.num_read > before:
                     wait = FIRST_WAIT
@@ -218,11 +221,11 @@ class Reader(threading.Thread):
                     continue
         self._arrived.set()
 
-    def _check_end(self, announced: float) -> None:
+    def _check_end(self, announced: int) -> None:
         if not self.num_read:
             raise SourceError(self._not_there())
         if not self._stopping.is_set() and self.num_read < 0.95 * announced:
-            msg = f"{self.source.shown} announces {announced:.0f} frames, and {self.num_read} can be decoded: cut off."
+            msg = f"{self.source.shown} announces {announced} frames, and {self.num_read} can be decoded: cut off."
             raise SourceError(msg)
 
     def _not_there(self) -> str:
