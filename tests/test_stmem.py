@@ -255,3 +255,97 @@ def test_folder_of_videos_in_one_go(tmp_path: Path, checkpoint: Path, here: Call
     assert done.status == 0, done.wrong
     assert len(list((tmp_path / "results").rglob("scores.csv"))) == 2
     assert not list((tmp_path / "results").rglob("plain.mp4"))
+
+
+def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    """Its threshold keeps to the budget on the video that it was given; weights, options and other bounds stay."""
+    video = noise(tmp_path / "normal.avi", 120)
+    done = here("calibrate", video, "--ckpt", checkpoint, "--out", "gate.ckpt", "--false-alarms-per-day", "24")
+    assert done.status == 0, done.wrong
+    assert "0 false alarms in 11 s of video (115 frames); the threshold of before gives" in done.said
+    assert "1 false alarms per hour (24 per day) are extrapolated" in done.said
+    old, new = (torch.load(path, weights_only=True) for path in (checkpoint, tmp_path / "gate.ckpt"))
+    for name, value in old["state_dict"].items():
+        same = torch.equal(torch.nan_to_num(value), torch.nan_to_num(new["state_dict"][name]))
+        assert same or name.startswith(("post_processor.", "model.head.")), name
+    assert new["hyper_parameters"] == old["hyper_parameters"] | {"false_alarms_per_hour": 1.0}
+    assert new["state_dict"]["post_processor.frame_rate"] == 10
+    watched = here("watch", video, "--ckpt", "gate.ckpt")
+    assert "115 frames judged, 0 events" in watched.said
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_calibration_is_that_of_a_validation(tmp_path: Path, scene: Path, checkpoint: Path) -> None:
+    """The same threshold and scale that `anomalib validate` finds on the same frames."""
+    from lightning.pytorch import Trainer
+
+    from anomalib_stmem import STMem, VideoFolder
+    from anomalib_stmem.streaming.backends import load_model
+    from anomalib_stmem.watch.calibrate import calibrate
+
+    videos = scene / "training" / "frames"
+    calibrate([str(videos / "03")], checkpoint, tmp_path / "gate.ckpt", false_alarms_per_day=1e6)
+    ours = load_model(tmp_path / "gate.ckpt").post_processor
+    model = load_model(checkpoint)
+    model.post_processor.false_alarms_per_hour = 1e6 / 24
+    data = VideoFolder(scene, num_workers=0, frame_rate=10)  # of three normal videos it holds out the last
+    Trainer(accelerator="cpu", logger=False, enable_progress_bar=False).validate(model, data, verbose=False)
+    assert isinstance(model, STMem)
+    for name in ("_image_threshold", "image_min", "image_max", "normal_hours", "_pixel_threshold", "pixel_min"):
+        torch.testing.assert_close(
+            getattr(ours, name).float(), getattr(model.post_processor, name).float(), atol=1e-3, rtol=1e-3, msg=name
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing.mp4", "--ckpt", "model.ckpt"], "There is no"),
+        (["short.avi", "--ckpt", "model.ckpt"], "No frame could be judged: a source needs more than 5 frames"),
+        (["text.avi", "--ckpt", "model.ckpt"], "There is no picture from text.avi"),
+        (["short.avi", "--ckpt", "text.avi"], "is no checkpoint of STMem"),
+        (["short.avi", "--ckpt", "nothing.ckpt"], "There is no file"),
+    ],
+)
+def test_calibration_that_cannot_be(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done], arguments: list[str], words: str
+) -> None:
+    shutil.copy(checkpoint, tmp_path / "model.ckpt")
+    (tmp_path / "text.avi").write_text("no video")
+    noise(tmp_path / "short.avi", 4)
+    done = here("calibrate", *arguments)
+    assert (done.status, words in done.wrong) == (2, True), done
+    assert not (tmp_path / "calibrated.ckpt").exists()
+
+
+def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
+    assert "in 3 s of video" in done.said
+
+
+def test_report_prints_the_path_of_its_page(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    here("watch", noise(tmp_path / "gate.avi"), "--ckpt", checkpoint)
+    done = here("report", "results/watch")
+    assert (done.status, done.wrong) == (0, "")
+    assert Path(done.said.strip()) == tmp_path / "results" / "watch" / "report.html"
+    assert here("report", "nothing").status == 2
+    assert "There is no folder" in here("report", "nothing").wrong
+
+
+def test_demo_tells_the_whole_story(tmp_path: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is typed, on a scene and a network of a tenth of the size."""
+    from anomalib_stmem import demo_story
+    from anomalib_stmem.data import demo, scene
+
+    small = {"num_training": 2, "num_testing": 4, "num_frames": 24}
+    monkeypatch.setattr(demo, "write_scene", lambda root, seed: scene.write_scene(root, seed=seed, **small))
+    monkeypatch.setattr(demo_story, "WATCHED_FRAMES", 30)
+    monkeypatch.setitem(demo_story.OPTIONS, "width", 2)
+    done = here("demo", "--epochs", "1")
+    assert done.status == 0, done.wrong
+    page = Path(done.said.strip().splitlines()[-1].removeprefix("Open this page: "))
+    assert page == tmp_path / "results" / "demo" / "report.html"
+    text = page.read_text()
+    for name in ("watch/cycle", "watch/throw", "test/01", "test/04", "image_AUROC"):
+        assert f'"{name}' in text, name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
-from jsonargparse.typing import NonNegativeFloat, PositiveFloat
+from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from . import __version__
 
@@ -56,7 +56,20 @@ def _parser() -> ArgumentParser:
     verbs = parser.add_subcommands(dest="subcommand", metavar="VERB")
     verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
     verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
+    verbs.add_subcommand("demo", _demo_parser(), help="train, watch and report on a drawn scene, in a few minutes")
     verbs.add_subcommand("calibrate", _calibrate_parser(), help="a new threshold from normal video, without training")
+    return parser
+
+
+def _demo_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+The whole story on a drawn walkway, without any data: learn from normal video, test, watch four videos never seen
+(someone cycles, runs, walks against the flow, throws something), and write the page of it all.""",
+    )
+    parser.add_argument("--results", type=str, default="results/demo", help="folder to write to; never written over")
+    parser.add_argument("--epochs", type=PositiveInt, default=5, help="to train; fewer are quicker and worse")
     return parser
 
 
@@ -158,7 +171,18 @@ def _calibrate(given: Namespace) -> int:
     return 0
 
 
-_VERBS = {"calibrate": _calibrate, "report": _report, "watch": _watch}
+def _demo(given: Namespace) -> int:
+    from rich.console import Console
+
+    from .demo_story import tell_story
+
+    console = Console()
+    page = tell_story(given.results, int(given.epochs), console)  # a plain int, which checkpoints hold
+    console.print(f"Open this page: {page.resolve()}", soft_wrap=True, highlight=False)
+    return 0
+
+
+_VERBS = {"demo": _demo, "calibrate": _calibrate, "report": _report, "watch": _watch}
 
 
 def _sentence(error: Exception) -> str:

@@ -4,6 +4,7 @@ import pytest
 from anomalib_stmem.evaluation.events import (
     Timeline,
     event_numbers,
+    extrapolated_threshold,
     false_alarms,
     threshold_for,
     what_the_budget_rests_on,
@@ -74,3 +75,36 @@ def test_what_cannot_be_told_is_said() -> None:
     assert what_the_budget_rests_on(2, 3) == (
         "The threshold rests on 10800 s of normal video, which would hold 6.0 false alarms at 2 per hour."
     )
+
+
+def test_tail_is_extrapolated_to_budgets_that_the_video_is_too_short_for() -> None:
+    """Peaks with an exponential tail: ten hours of other video hold about what was asked for."""
+    rng = np.random.default_rng(0)
+
+    def normal_video(hours: float) -> tuple[np.ndarray, Timeline]:
+        count = int(3600 * hours)
+        scores = np.where(np.arange(count) % 10 == 0, rng.exponential(0.1, count), 0.0)  # a peak every ten seconds
+        return scores, timeline(count, rate=1.0)
+
+    found = []
+    for _ in range(20):
+        threshold = extrapolated_threshold(*normal_video(0.5), per_hour=0.5)
+        scores, when = normal_video(40)
+        found.append(false_alarms(scores > threshold, np.zeros(len(scores), bool), when) / 40)
+    assert 0.1 < np.median(found) < 1.5
+
+
+def test_budget_that_can_be_counted_is_counted_and_no_threshold_is_below_what_was_seen() -> None:
+    rng = np.random.default_rng(0)
+    scores, when = rng.normal(size=7200), timeline(7200, rate=1.0)
+    assert extrapolated_threshold(scores, when, 5) == threshold_for(scores, when, 5)
+    assert extrapolated_threshold(scores, when, 0.1) >= scores.max()
+    same = np.zeros(100)
+    assert extrapolated_threshold(same, timeline(100), 0.1) == 0
+
+
+def test_what_is_extrapolated_is_said() -> None:
+    said = what_the_budget_rests_on(1 / 24, 1.0, beyond=True)
+    assert "0.0417 false alarms per hour (1 per day) are extrapolated" in said
+    assert "3600 s of normal video" in said
+    assert "fewer than 3 per hour" in said

@@ -269,4 +269,4 @@ def _print(table: pd.DataFrame, about: dict[str, Any], folder: Path) -> None:
     for name, row in table.iterrows():
         shown.add_row(str(name), *cells(row))
     console = Console()
-    console.print(shown, width=max(console.width, 140) if not console.is_terminal else None)
+    (console if console.is_terminal else Console(width=max(console.width, 140))).print(shown)

@@ -75,7 +75,7 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
     films = {"plain": media.add(folder / PLAIN), "annotated": media.add(folder / ANNOTATED)}
     shows_all = films["plain"] is not None or films["annotated"] is not None
     return {
-        "name": folder.relative_to(results).as_posix() if folder != results else folder.name,
+        "name": _name(folder, results),
         "first": float(frames.seconds.min()),
         "last": float(frames.seconds.max()),
         "frames": len(frames),
@@ -92,6 +92,15 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
             for event in events
         ],
     }
+
+
+def _name(folder: Path, results: Path) -> str:
+    """Name a video in a menu: its path below the results, of a test or prediction only the stage and what follows."""
+    parts = folder.relative_to(results).parts or (folder.name,)
+    if "videos" in parts[1:]:
+        place = parts.index("videos", 1)
+        parts = parts[place - 1 : place] + parts[place + 1 :]
+    return "/".join(parts)
 
 
 def _scores(folder: Path) -> pd.DataFrame:

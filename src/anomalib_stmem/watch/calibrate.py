@@ -107,7 +107,8 @@ def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: 
     stream, arrived_any = FrameStream(bare), threading.Event()
     stopping = threading.Event()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[says]}"), TimeRemainingColumn())
-    with stopped_by_signals(stopping, arrived_any), Progress(*columns, console=console, transient=True) as progress:
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with stopped_by_signals(stopping, arrived_any), shown as progress:
         for number, source in enumerate(sources):
             reader = Reader(source, None if np.isnan(rate) else rate, arrived_any, console.print)
             reader.start()
