@@ -281,7 +281,7 @@ def test_calibration_is_that_of_a_validation(tmp_path: Path, scene: Path, checkp
 
     from anomalib_stmem import STMem, VideoFolder
     from anomalib_stmem.streaming.backends import load_model
-    from anomalib_stmem.watch.calibrate import calibrate
+    from anomalib_stmem.watching.calibrate import calibrate
 
     videos = scene / "training" / "frames"
     calibrate([str(videos / "03")], checkpoint, tmp_path / "gate.ckpt", false_alarms_per_day=1e6)

@@ -10,6 +10,10 @@
 ``comparison``         ``anomalib benchmark`` on video, and the control as a model
 ``visualizer``         pictures of judged frames
 ``streaming``          frame + state -> score, map + state; the same by torch, ONNX Runtime or OpenVINO
+``record``             verdicts -> scores, events, films and pictures of each video
+``watching``           ``stmem watch`` and ``calibrate``: sources -> frames -> streams -> events as they happen
+``page``               ``stmem report``: results -> one HTML page
+``cli``                the command ``stmem``; ``demo_story`` is ``stmem demo``
 ``export``             the model as ONNX and OpenVINO files; ``predictor`` runs them on clips
 =====================  =================================================================================
 
@@ -36,6 +40,11 @@ _HOME = {
     "AvenueClips": ".data.avenue",
     "ShanghaiTechClips": ".data.shanghaitech",
     "WalkwayDemo": ".data.demo",
+    "Moment": ".record.events",
+    "VideoRecord": ".record.video_record",
+    "calibrate": ".watching.calibrate",
+    "watch": ".watching.watch",
+    "write_page": ".page.page",
     "FrameDifference": ".comparison.frame_difference",
     "VideoBenchmark": ".comparison.pipeline",
     "write_scene": ".data.scene",
@@ -49,6 +58,7 @@ __all__ = [
     "FrameDifference",
     "FrameStream",
     "FrameStreams",
+    "Moment",
     "STMem",
     "ShanghaiTechClips",
     "UCSDClips",
@@ -56,7 +66,11 @@ __all__ = [
     "VideoBenchmark",
     "VideoFolder",
     "VideoPaths",
+    "VideoRecord",
     "WalkwayDemo",
+    "calibrate",
+    "watch",
+    "write_page",
     "write_scene",
 ]
 

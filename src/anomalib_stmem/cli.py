@@ -141,7 +141,7 @@ snapshots, clips, and a film of the whole video.""",
 def _watch(given: Namespace) -> int:
     from rich.console import Console
 
-    from .watch.watch import watch
+    from .watching.watch import watch
 
     console = Console()
     options: dict[str, Any] = given.as_dict()
@@ -161,7 +161,7 @@ def _report(given: Namespace) -> int:
 def _calibrate(given: Namespace) -> int:
     from rich.console import Console
 
-    from .watch.calibrate import calibrate
+    from .watching.calibrate import calibrate
 
     console = Console()
     done = calibrate(**given.as_dict(), console=console)

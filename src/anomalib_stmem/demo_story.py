@@ -12,7 +12,7 @@ from .demo_run import OPTIONS
 from .lightning_model import STMem
 from .page.page import write_page
 from .record.files import fresh_folder
-from .watch.watch import watch
+from .watching.watch import watch
 
 PAGE = "report.html"
 WATCHED_FRAMES, WATCHED_SEED = 150, 70_000  # of the videos that are watched; no seed of the scene comes near

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from makers import write_numbered, write_video
 
-from anomalib_stmem.watch.source import find_sources, folder_of, without_password
+from anomalib_stmem.watching.source import find_sources, folder_of, without_password
 
 
 def test_files_folders_cameras_and_streams(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver
 from makers import write_numbered
 from rich.console import Console
 
-from anomalib_stmem.watch import reader, watch
-from anomalib_stmem.watch.watch import Outcome
+from anomalib_stmem.watching import reader, watch
+from anomalib_stmem.watching.watch import Outcome
 
 
 @pytest.fixture

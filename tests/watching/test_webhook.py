@@ -4,7 +4,7 @@ import time
 import pytest
 from cameras import receiver
 
-from anomalib_stmem.watch.webhook import Webhook
+from anomalib_stmem.watching.webhook import Webhook
 
 
 def test_event_arrives_after_two_failures() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomalib_stmem.watch.pace import Pace, Take
+from anomalib_stmem.watching.pace import Pace, Take
 
 
 def taken(pace: Pace, times: np.ndarray) -> list[int]:
