@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,7 +68,7 @@ def on_air(camera: Camera) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             return
 
-    with _serving(Handler) as port:
+    with serving(Handler) as port:
         yield f"http://user:secret@127.0.0.1:{port}/live?token=secret"
 
 
@@ -92,12 +92,13 @@ def receiver(failures: int = 0) -> Iterator[tuple[str, list[bytes]]]:
         def log_message(self, *_: Any) -> None:
             return
 
-    with _serving(Handler) as port:
+    with serving(Handler) as port:
         yield f"http://user:secret@127.0.0.1:{port}/alarm", taken
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Run a web server on the loopback interface; gives its port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

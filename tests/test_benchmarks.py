@@ -54,3 +54,11 @@ def test_plain_window_is_the_network_computed_wastefully() -> None:
     for stream in (network.spatial, network.temporal):
         stream.encoder = speed.PlainEncoder(stream.encoder)
     torch.testing.assert_close(network.judge(clip).score, expected)
+
+
+@pytest.mark.slow
+def test_watch() -> None:
+    command = [sys.executable, BENCHMARKS / "watch.py", "--frames", "40", "--sizes", "64x48"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "watch, whole films" in done.stdout
+    assert done.stdout.count("64x48") == 2

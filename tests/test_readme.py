@@ -13,7 +13,10 @@ import pytest
 import torch
 import yaml
 from anomalib.cli.cli import AnomalibCLI
+from makers import write_video
 from trained import calibrated
+
+from anomalib_stmem import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -36,8 +39,8 @@ TINY = [
 def commands() -> list[str]:
     """Complete commands in shell blocks; ``...`` in running text marks an abbreviation."""
     blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("anomalib ")]
-    return [line for line in lines if line != "anomalib train --model STMem"]  # the demo itself: .ci/run
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith(("anomalib ", "stmem "))]
+    return [line for line in lines if line != "stmem demo"]  # .ci/run
 
 
 def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +52,16 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
     shutil.copytree(ROOT / "weights", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     assert len(commands()) >= 4
+    for name in ("gate", "monday"):
+        write_video(tmp_path / f"{name}.mp4", 14, "mp4v", (32, 48))
     for command in commands():
         arguments = shlex.split(command)[1:]
+        if command.startswith("stmem "):
+            assert cli.main(arguments) == 0, command
+            continue
+        if "gate.mp4" in arguments:
+            AnomalibCLI([*arguments, *TINY])
+            continue
         if arguments[0] == "benchmark":
             shrink(tmp_path / arguments[-1])
             AnomalibCLI(arguments)

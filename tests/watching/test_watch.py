@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 import time
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver
+from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver, serving
 from makers import write_numbered
 from rich.console import Console
 
@@ -159,6 +160,16 @@ def test_slow_network_drops_frames_to_stay_live(tmp_path: Path, said: Console, m
     assert source["gaps"] >= 2  # what follows a drop starts anew, instead of being read as a jump
     scores = pd.read_csv(next(outcome.folder.rglob("scores.csv")))
     assert scores.seconds.max() > 3.0
+
+
+def test_file_on_a_web_server_is_a_file(tmp_path: Path, said: Console) -> None:
+    """It has an end and times of its own: nothing is dropped, and nothing is read twice."""
+    video = film(tmp_path / "www" / "gate.avi", levels(200, range(50, 60)))
+    with serving(lambda *given: SimpleHTTPRequestHandler(*given, directory=str(video.parent))) as port:
+        outcome = watch.watch([f"gate=http://127.0.0.1:{port}/gate.avi"], "m", tmp_path / "out", console=said)
+    (source,) = run_of(outcome)["sources"]
+    assert (source["live"], source["frames_judged"], source["frames_dropped"], source["gaps"]) == (False, 195, 0, 0)
+    assert not outcome.failures
 
 
 def test_several_sources_and_one_that_is_not_there(tmp_path: Path, said: Console) -> None:

@@ -4,7 +4,7 @@ import time
 import pytest
 from cameras import receiver
 
-from anomalib_stmem.watching.webhook import Webhook
+from anomalib_stmem.watching.webhook import Webhook, check_url
 
 
 def test_event_arrives_after_two_failures() -> None:
@@ -36,4 +36,4 @@ def test_server_that_is_not_there_costs_nothing_but_the_message() -> None:
 @pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "file:///etc/passwd"])
 def test_only_web_addresses(url: str) -> None:
     with pytest.raises(ValueError, match="--webhook must be a URL"):
-        Webhook(url, print)
+        check_url(url)

@@ -38,11 +38,13 @@ class Panel:
         table = Table(
             box=None, padding=(0, 2, 0, 0), caption="Ctrl-C ends and writes everything.", caption_justify="left"
         )
-        for heading in ("source", "state", "score", "", "frames/s", "events", "judged", "dropped", "gaps"):
+        for heading in ("source", "state", "score", "", "frames/s", "done", "events", "judged", "dropped", "gaps"):
             table.add_column(heading, justify="left" if heading in {"source", "state", ""} else "right")
         for one in self._watched():
             score = "" if one.verdict is None else f"{one.verdict.score:.2f}"
-            figures = (f"{one.fps:.1f}", one.num_events, one.num_judged, one.reader.num_dropped, one.num_gaps)
+            read, total = one.reader.num_read, one.reader.num_announced
+            done = f"{min(100, 100 * read // total)} %" if total else ""
+            figures = (f"{one.fps:.1f}", done, one.num_events, one.num_judged, one.reader.num_dropped, one.num_gaps)
             table.add_row(one.source.name, _state(one), score, _bar(one), *(str(figure) for figure in figures))
         return table
 

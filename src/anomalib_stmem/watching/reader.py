@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from .source import Source
 logger = logging.getLogger(__name__)
 
 BACKLOG_SECONDS = 2.0  # of live video that may wait to be judged; what comes then is dropped, to be live again
+BACKLOG_BYTES = 256e6  # of them at most
+AHEAD = 8  # frames of a file that are decoded before they are judged
 OPEN_SECONDS, READ_SECONDS = 10.0, 5.0  # until a silent address counts as lost
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds before the next attempt to connect; doubled each time
 USUAL_RATE = 25.0  # frames per second, where neither source nor model says
@@ -72,7 +74,7 @@ class Reader(threading.Thread):
         self.num_read = self.num_dropped = self.num_reconnects = 0
         self.num_announced: int | None = None  # frames that the source says it has, if it has an end
         self._arrived, self._tell, self._patience = arrived, tell, patience
-        self._queue: Queue[Arrived] = Queue(max(8, round(BACKLOG_SECONDS * (wanted or USUAL_RATE))))
+        self._queue: SimpleQueue[Arrived] = SimpleQueue()
         self._stopping = threading.Event()
         self._new_start = False  # whether frames are missing before the next one
         self._behind = False  # whether frames are dropped
@@ -204,22 +206,25 @@ class Reader(threading.Thread):
     def _put(self, arrived: Arrived) -> None:
         if self.is_live:
             # Until all that waits is judged: a stream needs frames in a row, and every gap costs it a warm-up.
-            self._behind = self._queue.full() or (self._behind and not self._queue.empty())
+            full = self._queue.qsize() >= self._room(arrived.frame)
+            self._behind = full or (self._behind and not self._queue.empty())
             if self._behind:
                 self.num_dropped += 1
                 self._new_start = True
                 return
             is_new = arrived.is_new_start or self._new_start
             self._new_start = False
-            self._queue.put_nowait(replace(arrived, is_new_start=is_new))
+            arrived = replace(arrived, is_new_start=is_new)
         else:
-            while not self._stopping.is_set():
-                try:
-                    self._queue.put(arrived, timeout=0.2)
-                    break
-                except Full:
-                    continue
+            while self._queue.qsize() >= AHEAD and not self._stopping.wait(0.005):
+                pass
+        self._queue.put(arrived)
         self._arrived.set()
+
+    def _room(self, frame: NDArray[np.uint8]) -> int:
+        """How many live frames may wait."""
+        wanted = BACKLOG_SECONDS * (self.wanted or USUAL_RATE)
+        return int(max(AHEAD, min(wanted, BACKLOG_BYTES / frame.nbytes)))
 
     def _check_end(self, announced: int) -> None:
         if not self.num_read:

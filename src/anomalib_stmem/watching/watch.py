@@ -19,9 +19,9 @@ from .lane import Lane, Watched
 from .panel import Panel
 from .reader import Arrived, Reader
 from .source import Source, find_sources
-from .webhook import Webhook
+from .webhook import Webhook, check_url
 
-FILES = "files"  # the lane of files, which are watched one after the other
+FILES = "<files>"  # the lane of files, which are watched one after the other; no source can have this name
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def watch(
     lanes = {source.name: [source] for source in found if source.kind != "file"}
     files = [source for source in found if source.kind == "file"]
     if files:
-        lanes[FILES if FILES not in lanes else f"{FILES} "] = files
+        lanes[FILES] = files
     streams = FrameStreams(ckpt, list(lanes), backend)
     if not streams.info.is_calibrated:
         msg = f"{ckpt} has no threshold, since it has seen no normal video but its training's. Run `stmem calibrate`."
@@ -79,6 +79,8 @@ def watch(
         "model": {"file": str(ckpt)} | {name: v for name, v in asdict(streams.info).items() if name != "state"},
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
+    if webhook is not None:
+        check_url(webhook)
     watching = _Watching(streams, Journal(Path(results), about), films, margin, webhook, patience, console or Console())
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(lanes)

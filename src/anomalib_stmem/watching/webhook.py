@@ -15,6 +15,18 @@ ATTEMPTS = 6  # per event: at once, and after 0.5, 1, 2, 4 and 8 s
 FIRST_WAIT, TIMEOUT = 0.5, 10.0  # seconds
 
 
+def check_url(url: str) -> None:
+    """Refuse what no event can be sent to.
+
+    Raises:
+        ValueError: not an http(s) URL.
+    """
+    parts = urllib3.util.parse_url(url)
+    if parts.scheme not in {"http", "https"} or not parts.host:
+        msg = f"--webhook must be a URL that begins with http:// or https://; got {without_password(url)!r}."
+        raise ValueError(msg)
+
+
 class Webhook:
     """POSTs one JSON object per event, in order, from a thread of its own.
 
@@ -24,16 +36,10 @@ class Webhook:
     Args:
         url: may hold a user and a password, which are sent as basic authorisation and never shown.
         tell: gets a sentence when an event could not be delivered.
-
-    Raises:
-        ValueError: not an http(s) URL.
     """
 
     def __init__(self, url: str, tell: Callable[[str], None]) -> None:
         parts = urllib3.util.parse_url(url)
-        if parts.scheme not in {"http", "https"} or not parts.host:
-            msg = f"--webhook must be a URL that begins with http:// or https://; got {without_password(url)!r}."
-            raise ValueError(msg)
         self.shown = without_password(url)
         self.num_delivered = self.num_lost = 0
         self._tell = tell
