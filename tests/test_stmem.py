@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
     def run(*arguments: str | Path) -> Done:
         capfd.readouterr()
-        with warnings.catch_warnings():
-            status = main([str(argument) for argument in arguments])
+        status = main([str(argument) for argument in arguments])
         return Done(status, *capfd.readouterr())
 
     return run

@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
@@ -38,15 +39,14 @@ class _AsWritten(DefaultHelpFormatter):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    _be_quiet()
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     given = options[options.subcommand]
-    try:
-        return _VERBS[options.subcommand](given)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"stmem {options.subcommand}: {_sentence(error)}", file=sys.stderr)  # noqa: T201  # what a command is for
-        return BAD_INPUT
+    with _quiet():
+        try:
+            return _VERBS[options.subcommand](given)
+        except (ValueError, OSError, ModuleNotFoundError) as error:
+            print(f"stmem {options.subcommand}: {_sentence(error)}", file=sys.stderr)  # noqa: T201  # for a person
+            return BAD_INPUT
 
 
 def _parser() -> ArgumentParser:
@@ -192,13 +192,18 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _be_quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Leave the terminal to what is said to the user; cv2 would also print URLs with their passwords."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    warnings.filterwarnings("ignore")
-    for name in ("anomalib", "lightning", "lightning.pytorch", "torch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 if __name__ == "__main__":

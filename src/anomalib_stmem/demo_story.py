@@ -36,7 +36,13 @@ def tell_story(results: Path | str, epochs: int, console: Console) -> Path:
     console.rule("1 of 3: learn from normal video, and test")
     options = OPTIONS | {"default_epochs": epochs}
     model, data = STMem(**options), WalkwayDemo(root=folder / "scene", frame_rate=FRAMES_PER_SECOND)
-    engine = Engine(default_root_dir=folder / "train", max_epochs=epochs, check_val_every_n_epoch=epochs, logger=False)
+    engine = Engine(
+        default_root_dir=folder / "train",
+        max_epochs=epochs,
+        check_val_every_n_epoch=epochs,
+        logger=False,
+        enable_model_summary=False,
+    )
     engine.train(model, datamodule=data)
     (checkpoint,) = (folder / "train").rglob("v0/weights/lightning/model.ckpt")
     console.rule("2 of 3: watch video that it has never seen")

@@ -81,6 +81,15 @@ def test_data_are_those_of_the_files(results: Path) -> None:
     assert data["training"] == {"epoch": [0, 1, 2], "loss": [0.5, 0.2, 0.1]}
 
 
+def test_scores_are_of_the_videos_with_ground_truth_where_there_are_some(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "both")
+    record(tmp_path / "both" / "unknown", range(10, 100))
+    assert collect(tmp_path / "both", Media())["scores"] == collect(results, Media())["scores"]
+    record(tmp_path / "alone" / "unknown", range(10, 100))
+    alone = collect(tmp_path / "alone", Media())["scores"]
+    assert (alone["known"], alone["count"], alone["above"]) == (False, 115, 90)
+
+
 def test_page_loads_nothing_and_ends_no_element_early(results: Path, tmp_path: Path) -> None:
     text = write_page(results, tmp_path / "page.html").read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//)""", text)

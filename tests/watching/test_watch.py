@@ -1,5 +1,6 @@
 """A watch from source to results, with a network that alarms at white pictures."""
 
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver, s
 from makers import write_numbered
 from rich.console import Console
 
+from anomalib_stmem.record.film import Film
 from anomalib_stmem.watching import reader, watch
 from anomalib_stmem.watching.watch import Outcome
 
@@ -236,6 +238,21 @@ def test_read_only_results(tmp_path: Path, said: Console) -> None:
     (tmp_path / "out").write_text("a file, where a folder should be")
     with pytest.raises(OSError, match="out"):
         watch.watch([str(film(tmp_path / "gate.avi", levels(20)))], "m", tmp_path / "out", console=said)
+
+
+def test_disk_that_is_full_at_the_very_end(tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_film: Film) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Film, "close", no_room)
+    with pytest.raises(OSError, match="No space left"):
+        watch.watch([str(film(tmp_path / "gate.avi", levels(20)))], "m", tmp_path / "out", console=said)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
+        "events.jsonl",
+        "run.json",
+        "scores.csv.part",
+    ]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["sources"][0]["failure"] == "the program ended"
 
 
 def _watch_for(seconds: float, sources: list[str], out: Path, said: Console, patience: float = 10.0) -> Outcome:

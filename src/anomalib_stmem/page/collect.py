@@ -152,9 +152,11 @@ def _thumbnail(path: Path) -> str | None:
 
 
 def _distribution(folders: list[Path]) -> dict[str, Any]:
-    """Count the scores of all videos; normal by ground truth where it is known, else all frames together."""
+    """Count the scores of the videos with ground truth, normal and abnormal; where none has any, all together."""
     frames = pd.concat([_scores(folder) for folder in folders])
-    known = "label" in frames and bool(frames.label.notna().all())
+    known = "label" in frames and bool(frames.label.notna().any())
+    if known:
+        frames = frames[frames.label.notna()]
     normal = frames[frames.label == 0] if known else frames
     abnormal = frames[frames.label > 0] if known else frames[:0]
     counts = [np.histogram(part.pred_score, bins=BINS, range=(0, 1))[0].tolist() for part in (normal, abnormal)]

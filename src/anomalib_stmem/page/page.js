@@ -196,7 +196,9 @@ $("videos").addEventListener("change", () => choose($("videos").selectedIndex));
 player.addEventListener("loadedmetadata", () => {
   // The score strip under an annotated film is left out: the time line is there.
   const strip = player.dataset.shown === video.films.plain ? 0 : data.strip;
-  $("screen").style.aspectRatio = `${player.videoWidth} / ${player.videoHeight - strip}`;
+  const ratio = player.videoWidth / (player.videoHeight - strip);
+  $("screen").style.aspectRatio = ratio;
+  $("screen").style.maxWidth = `calc(62vh * ${ratio})`;
 });
 player.addEventListener("timeupdate", () => point(moment()));
 (function follow() {

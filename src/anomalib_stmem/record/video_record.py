@@ -124,6 +124,7 @@ class VideoRecord:
         for film in self._films.values():
             film.close()
         self._films = {}
+        self._before.clear()
         with whole_file(self.folder / EVENTS) as part:
             part.write_text(json.dumps(self.events, indent=1))
         with whole_file(self.folder / "events.csv") as part:

@@ -104,11 +104,11 @@ class Watched:
     def close(self) -> None:
         """Finish the record."""
         self.reader.stop()
-        self.has_ended = True
         if self.reader.error is not None:
             self.failure = str(self.reader.error)
         if self.record is not None:
             self.record.close()
+        self.has_ended, self.verdict = True, None  # last: what could not be closed is still to be discarded
 
     def discard(self, why: str) -> None:
         """Give the source up, and leave nothing half-written under a final name."""

@@ -65,6 +65,8 @@ def watch(
         ValueError: the model has no threshold, is no model, or the sources or the URL make no sense.
         OSError: the results cannot be written.
     """
+    if webhook is not None:
+        check_url(webhook)
     found = find_sources(sources)
     lanes = {source.name: [source] for source in found if source.kind != "file"}
     files = [source for source in found if source.kind == "file"]
@@ -79,8 +81,6 @@ def watch(
         "model": {"file": str(ckpt)} | {name: v for name, v in asdict(streams.info).items() if name != "state"},
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
-    if webhook is not None:
-        check_url(webhook)
     watching = _Watching(streams, Journal(Path(results), about), films, margin, webhook, patience, console or Console())
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(lanes)
