@@ -88,7 +88,7 @@ def test_two_devices_judge_each_frame_once_and_measure_what_one_does(
     (metrics,) = alone.test(
         model, datamodule=VideoFolder(scene, **TINY_DATA), ckpt_path=run / "weights" / "lightning" / "model.ckpt"
     )
-    (record,) = tmp_path.rglob("*/scores.csv")
+    (record,) = tmp_path.rglob("test/scores.csv")
     np.testing.assert_allclose(pd.read_csv(record).score, together.score, atol=1e-5)
     reported = json.loads((run / "test" / "report.json").read_text())["metrics"]
     assert reported == pytest.approx(metrics, abs=1e-5)

@@ -13,7 +13,7 @@ from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from . import __version__
 
-BAD_INPUT = 2
+BAD_INPUT, STOPPED = 2, 130  # exit statuses
 
 DESCRIPTION = """\
 Abnormal events in the video of a fixed camera.
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (ValueError, OSError, ModuleNotFoundError) as error:
             print(f"stmem {options.subcommand}: {_sentence(error)}", file=sys.stderr)  # noqa: T201  # for a person
             return BAD_INPUT
+        except KeyboardInterrupt:  # while nothing is watched yet; `watch` and `calibrate` end properly by it
+            return STOPPED
 
 
 def _parser() -> ArgumentParser:

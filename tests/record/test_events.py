@@ -54,6 +54,14 @@ def test_boxes_are_in_pixels_of_the_source_worst_first() -> None:
     assert boxes_of(anomaly_map, (20, 40)) == [(24, 14, 8, 4), (8, 2, 12, 4)]
 
 
+def test_specks_have_no_box_unless_there_is_nothing_else() -> None:
+    anomaly_map = np.zeros((100, 100), np.float32)
+    anomaly_map[5, 5] = 0.9
+    assert boxes_of(anomaly_map, (100, 100)) == [(5, 5, 1, 1)]
+    anomaly_map[50:60, 50:60] = 0.6
+    assert boxes_of(anomaly_map, (100, 100)) == [(50, 50, 10, 10)]
+
+
 @pytest.mark.parametrize(
     ("boxes", "words"),
     [([], "picture as a whole"), ([(24, 14, 8, 4)], r"bottom right \(8x4 pixels\)"), ([(0, 0, 4, 4)], "top left")],

@@ -15,6 +15,7 @@ from .files import THRESHOLD
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
 MOST_BOXES = 5
+SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the only one
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,12 @@ def boxes_of(anomaly_map: NDArray[np.float32], size_hw: Size) -> list[Box]:
     """Frame the regions of a map that are above the threshold, in pixels of a source of ``size_hw``, worst first."""
     above = (anomaly_map > THRESHOLD).astype(np.uint8)
     count, regions, stats, _ = cv2.connectedComponentsWithStats(above)
-    worst = [float(anomaly_map[regions == region].max()) for region in range(1, count)]
+    worst = {region: float(anomaly_map[regions == region].max()) for region in range(1, count)}
+    found = sorted(worst, key=lambda region: -worst[region])
+    found = [region for region in found if stats[region, cv2.CC_STAT_AREA] >= SMALLEST * anomaly_map.size] or found[:1]
     high, wide = size_hw[0] / anomaly_map.shape[0], size_hw[1] / anomaly_map.shape[1]
     boxes = []
-    for region in sorted(range(1, count), key=lambda region: -worst[region - 1])[:MOST_BOXES]:
+    for region in found[:MOST_BOXES]:
         left, top, width, height = (int(stats[region, column]) for column in range(4))
         boxes.append((round(left * wide), round(top * high), round(width * wide), round(height * high)))
     return boxes

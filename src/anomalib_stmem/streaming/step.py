@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from ..checkpoint import fingerprint
 if TYPE_CHECKING:
     from ..lightning_model import STMem
 
-PLAIN = str | int | float | bool | tuple | list | None
 OUTPUTS = ("pred_score", "pred_label", "anomaly_map")  # before the new state
 
 
@@ -71,7 +71,7 @@ class StreamStep(nn.Module):
             state={name: tuple(part.shape[1:]) for name, part in self.network.empty_state(1, size).items()},
             frame_rate=_known(getattr(self.post_processor, "frame_rate", None)),
             threshold_basis=getattr(self.post_processor, "basis", str)(),
-            options={name: value for name, value in module.hparams.items() if isinstance(value, PLAIN)},
+            options=_plain(module.hparams),
             epochs=module.loaded_epochs,
         )
 
@@ -94,6 +94,12 @@ class StreamStep(nn.Module):
             score, anomaly_map = judged.pred_score, judged.anomaly_map
             label = label if judged.pred_label is None else judged.pred_label
         return (score, label.bool(), anomaly_map, *(new[name] for name in names))
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what JSON gives back as it was."""
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    return {name: value for name, value in lists.items() if isinstance(value, str | int | float | list | None)}
 
 
 def _known(rate: Tensor | None) -> float | None:
