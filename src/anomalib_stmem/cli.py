@@ -14,6 +14,11 @@ from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
 from . import __version__
 
 BAD_INPUT, STOPPED = 2, 130  # exit statuses
+ENVIRONMENT = {  # read when torch and cv2 are first imported; what the user sets stays
+    "OPENCV_LOG_LEVEL": "OFF",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    "GOMP_SPINCOUNT": "1000",  # torch's waiting threads leave the cores to other processes (docs/results.md)
+}
 
 DESCRIPTION = """\
 Abnormal events in the video of a fixed camera.
@@ -197,8 +202,8 @@ def _sentence(error: Exception) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Leave the terminal to what is said to the user; cv2 would also print URLs with their passwords."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
