@@ -226,6 +226,14 @@ def test_size_that_changes(tmp_path: Path, said: Console, monkeypatch: pytest.Mo
     assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) == 40 - WINDOW
 
 
+def test_images_of_two_sizes(tmp_path: Path, said: Console) -> None:
+    folder = write_numbered(tmp_path / "gate", 12)
+    cv2.imwrite(str(folder / "010.jpg"), np.zeros((20, 30, 3), np.uint8))
+    outcome = watch.watch([str(folder)], "m", tmp_path / "out", console=said)
+    assert "changes from 12x8 to 30x20 pixels at frame 9. A video must have one size" in outcome.failures[0]
+    assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) == 9 - WINDOW
+
+
 def test_webhook_gets_every_event_once(tmp_path: Path, said: Console) -> None:
     video = film(tmp_path / "gate.avi", levels(120, range(20, 30), range(70, 80)))
     with receiver(failures=2) as (url, taken):

@@ -78,6 +78,7 @@ class Reader(threading.Thread):
         self._stopping = threading.Event()
         self._new_start = False  # whether frames are missing before the next one
         self._behind = False  # whether frames are dropped
+        self._size: tuple[int, ...] | None = None  # of the latest frame
         self._done = False
 
     def next(self) -> Arrived | None:
@@ -177,7 +178,6 @@ class Reader(threading.Thread):
     def _read_connected(self, capture: cv2.VideoCapture, clock: "_Clock") -> None:
         announced = capture.get(cv2.CAP_PROP_FPS)
         pace = Pace(self.wanted, announced if 0 < announced < 1000 and clock.is_exact else None, clock.is_exact)
-        size: tuple[int, ...] | None = None
         while not self._stopping.is_set() and capture.grab():
             index, seconds = self.num_read, clock.now()
             self.num_read += 1
@@ -190,12 +190,12 @@ class Reader(threading.Thread):
                 continue
             if frame.ndim == 2:
                 frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
-            if size is not None and frame.shape != size:  # files of cv2 5 have one size: it resizes by itself
-                self._note_size(index, size, frame.shape)
-            size = frame.shape
             self._put(Arrived(index, seconds, frame.astype(np.uint8, copy=False), what is Take.GAP))
 
-    def _note_size(self, index: int, before: tuple[int, ...], now: tuple[int, ...]) -> None:
+    def _check_size(self, index: int, now: tuple[int, ...]) -> None:
+        before, self._size = self._size, now
+        if before in {None, now}:  # always so in files of cv2 5, which resizes by itself
+            return
         words = f"changes from {before[1]}x{before[0]} to {now[1]}x{now[0]} pixels at frame {index}"
         if not self.is_live:
             msg = f"The picture of {self.source.shown} {words}. A video must have one size; what was before is judged."
@@ -204,6 +204,7 @@ class Reader(threading.Thread):
         self._new_start = True
 
     def _put(self, arrived: Arrived) -> None:
+        self._check_size(arrived.index, arrived.frame.shape)
         if self.is_live:
             # Until all that waits is judged: a stream needs frames in a row, and every gap costs it a warm-up.
             full = self._queue.qsize() >= self._room(arrived.frame)
