@@ -219,6 +219,7 @@ def test_signal_in_mid_video_leaves_everything_whole(tmp_path: Path, checkpoint:
             time.sleep(0.2)
         time.sleep(2.5)
         running.send_signal(number)
+        running.send_signal(number)  # as `timeout` does
         said, wrong = running.communicate(timeout=30)
     assert (running.returncode, wrong) == (0, ""), said + wrong
     assert "secret" not in said

@@ -263,6 +263,21 @@ def test_disk_that_is_full_at_the_very_end(tmp_path: Path, said: Console, monkey
     assert json.loads((tmp_path / "out" / "run.json").read_text())["sources"][0]["failure"] == "the program ended"
 
 
+def test_second_signal_after_a_second_is_not_caught() -> None:
+    stopping = threading.Event()
+
+    def signal_twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(watch.IMPATIENT_AFTER + 0.1)
+        assert stopping.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+    with pytest.raises(KeyboardInterrupt), watch.stopped_by_signals(stopping):
+        signal_twice()
+
+
 def _watch_for(seconds: float, sources: list[str], out: Path, said: Console, patience: float = 10.0) -> Outcome:
     """Watch, and stop as a signal does."""
     before = threading.active_count()

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from .source import Source, find_sources
 from .webhook import Webhook, check_url
 
 FILES = "<files>"  # the lane of files, which are watched one after the other; no source can have this name
+
+IMPATIENT_AFTER = 1.0  # seconds; some senders signal twice at once, as `timeout` does
 
 
 @dataclass(frozen=True)
@@ -189,11 +192,17 @@ class _Watching:
 
 @contextmanager
 def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
-    """Set events at SIGINT and SIGTERM; a second signal does what it usually does."""
+    """Set events at SIGINT and SIGTERM; who signals again after a second gets what the signal usually does."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    first: float | None = None
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, before[signal.Signals(number)])
+        nonlocal first
+        now = time.monotonic()
+        if first is not None and now - first > IMPATIENT_AFTER:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
+        first = now if first is None else first
         for event in events:
             event.set()
 
