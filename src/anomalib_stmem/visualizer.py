@@ -40,11 +40,11 @@ class ClipVisualizer(Visualizer):
     """Save pictures of judged frames after test and predict, in ``images/`` of the run's folder.
 
     One row each: frame, prediction, anomaly map over the frame, pixels whose prediction error is above the frame's mean
-    (Fig. 7c), and the mask where there is one. Of every video the frame with the highest score is shown, and every
-    ``every``-th frame. anomalib's own image visualizer refuses clips.
+    (Fig. 7c), and the mask where there is one. Of every video the frame with the highest score is shown, and, if asked
+    for, every ``every``-th frame. anomalib's own image visualizer refuses clips.
 
     Args:
-        every: 0 shows only the highest-scoring frame of each video, 1 shows all frames.
+        every: 0 shows only the highest-scoring frame of each video (films show the others), 1 shows all frames.
         output_dir: instead of ``images/`` in the run's folder.
         films: whether each video also gets films and events (:class:`~.record.run_record.RunRecord`).
 
@@ -52,7 +52,7 @@ class ClipVisualizer(Visualizer):
         ValueError: ``every`` is negative.
     """
 
-    def __init__(self, every: int = 25, output_dir: Path | str | None = None, films: bool = True) -> None:
+    def __init__(self, every: int = 0, output_dir: Path | str | None = None, films: bool = True) -> None:
         super().__init__()
         if every < 0:
             msg = f"every must be 0 (only the highest score of each video) or more; got {every}."
