@@ -274,8 +274,12 @@ def test_second_signal_after_a_second_is_not_caught() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
 
-    with pytest.raises(KeyboardInterrupt), watch.stopped_by_signals(stopping):
-        signal_twice()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest's workers ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt), watch.stopped_by_signals(stopping):
+            signal_twice()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _watch_for(seconds: float, sources: list[str], out: Path, said: Console, patience: float = 10.0) -> Outcome:
