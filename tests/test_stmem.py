@@ -317,6 +317,15 @@ def test_calibration_that_cannot_be(
     assert not (tmp_path / "calibrated.ckpt").exists()
 
 
+def test_calibration_goes_on_without_a_bad_file(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    (tmp_path / "text.avi").write_text("no video")
+    done = here("calibrate", noise(tmp_path / "a.avi"), "text.avi", noise(tmp_path / "b.avi"), "--ckpt", checkpoint)
+    assert done.status == 2
+    assert "(70 frames)" in done.said
+    assert "There is no picture from text.avi" in done.wrong
+    assert (tmp_path / "calibrated.ckpt").exists()
+
+
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
     assert "in 3 s of video" in done.said

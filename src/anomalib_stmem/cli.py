@@ -175,7 +175,9 @@ def _calibrate(given: Namespace) -> int:
     before = "" if done.alarms_before is None else f"; the threshold of before gives {done.alarms_before}"
     said = f"{done.alarms_now} false alarms in {done.seconds:.0f} s of video ({done.num_frames} frames){before}."
     console.print(f"{said} {done.basis} Written: {done.path}", soft_wrap=True, highlight=False)
-    return 0
+    for failure in done.failures:
+        print(f"stmem calibrate: {failure} The threshold rests on the rest.", file=sys.stderr)  # noqa: T201  # as above
+    return BAD_INPUT if done.failures else 0
 
 
 def _demo(given: Namespace) -> int:

@@ -36,6 +36,7 @@ class Calibration:
     alarms_before: int | None  # on that video with the threshold of before; None where there was none
     alarms_now: int
     basis: str  # what the threshold rests on
+    failures: list[str]  # a sentence for each source that was not seen to its end
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Seen:
     videos: list[int] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
 def calibrate(
@@ -87,7 +89,7 @@ def calibrate(
     seen = _see(model, found, minutes, console or Console())
     if not seen.frames:
         msg = f"No frame could be judged: a source needs more than {model.model.window} frames in a row."
-        raise ValueError(msg)
+        raise ValueError(" ".join([msg, *seen.failures]))
     timeline = Timeline(np.array(seen.videos), np.array(seen.frames), np.array(seen.rates))
     measurements = torch.stack(seen.measurements)
     before = _alarms(model.model.head, processor, measurements, timeline) if processor.is_calibrated else None
@@ -95,7 +97,8 @@ def calibrate(
     _set(processor, model.model.head, measurements, torch.tensor(seen.maps), timeline)
     _save(Path(ckpt), Path(out), model)
     after = _alarms(model.model.head, processor, measurements, timeline)
-    return Calibration(Path(out), 3600 * timeline.hours, len(seen.frames), before, after, processor.basis())
+    hours, basis = timeline.hours, processor.basis()
+    return Calibration(Path(out), 3600 * hours, len(seen.frames), before, after, basis, seen.failures)
 
 
 def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: Console) -> Seen:  # noqa: ANN401
@@ -140,7 +143,7 @@ def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: 
             reader.stop()
             reader.wait()
             if reader.error is not None:
-                raise ValueError(str(reader.error))
+                seen.failures.append(str(reader.error))
     return seen
 
 
