@@ -125,16 +125,16 @@ def test_file_that_is_cut_off_keeps_what_was_judged(tmp_path: Path, said: Consol
 
 
 def test_live_stream_with_a_drop(tmp_path: Path, said: Console) -> None:
-    """Two events before, one across and one after an outage: each is told once."""
-    camera = Camera(levels(250, range(20, 30), range(70, 80), range(200, 210)), outages=[(4.0, 5.5)])
+    """One event before an outage, one that it cuts off, one after it: each is told once."""
+    camera = Camera(levels(290, range(50, 60), range(100, 140), range(230, 240)), outages=[(5.2, 6.7)])
     with on_air(camera) as url:
-        outcome = _watch_for(10.5, [f"gate={url}"], tmp_path / "out", said)
+        outcome = _watch_for(12.2, [f"gate={url}"], tmp_path / "out", said)
     told = lines(outcome)
     ended = [one for one in told if one["state"] == "ended"]
     assert [one["id"] for one in told if one["state"] == "began"] == [one["id"] for one in ended] == [1, 2, 3]
-    assert [round(one["end"] - one["start"], 1) for one in ended] == pytest.approx([0.4, 0.4, 0.4], abs=0.15)
+    assert [round(one["end"] - one["start"], 1) for one in ended] == pytest.approx([0.4, 1.2, 0.4], abs=0.25)
     gaps = np.diff([one["start"] for one in ended])
-    assert gaps == pytest.approx([2.0, 5.2], abs=0.3)  # the outage is no hole in the time
+    assert gaps == pytest.approx([2.0, 5.2], abs=0.5)  # the outage is no hole in the time
     (source,) = run_of(outcome)["sources"]
     assert source["live"]
     assert source["reconnects"] >= 1
@@ -176,9 +176,9 @@ def test_file_on_a_web_server_is_a_file(tmp_path: Path, said: Console) -> None:
 
 def test_several_sources_and_one_that_is_not_there(tmp_path: Path, said: Console) -> None:
     video = film(tmp_path / "gate.avi", levels(60, range(20, 30)))
-    with on_air(Camera(levels(100, range(40, 50)))) as url:
+    with on_air(Camera(levels(150, range(80, 100)))) as url:
         outcome = _watch_for(
-            4.5, [f"live={url}", "gone=http://127.0.0.1:9/x", str(video), "99"], tmp_path / "out", said, patience=0.5
+            6.5, [f"live={url}", "gone=http://127.0.0.1:9/x", str(video), "99"], tmp_path / "out", said, patience=0.5
         )
     assert sorted(failure.split(":")[0] for failure in outcome.failures) == [
         "There is no picture from camera 99",
