@@ -35,7 +35,7 @@ def tell_story(results: Path | str, epochs: int, console: Console) -> Path:
     folder = fresh_folder(Path(results), mark=PAGE)
     console.rule("1 of 3: learn from normal video, and test")
     options = OPTIONS | {"default_epochs": epochs}
-    model, data = STMem(**options), WalkwayDemo(root=folder / "scene", frame_rate=FRAMES_PER_SECOND)
+    model, data = STMem(**options), WalkwayDemo(root=folder / "scene")
     engine = Engine(
         default_root_dir=folder / "train",
         max_epochs=epochs,

@@ -7,7 +7,7 @@ from typing import Any
 from anomalib.utils.path import resolve_dataset_root
 
 from .folder import VideoFolder
-from .scene import write_scene
+from .scene import FRAMES_PER_SECOND, write_scene
 
 SCENE_VERSION = "1"  # of the drawing; raise it when scene.py changes what it draws
 
@@ -22,6 +22,7 @@ class WalkwayDemo(VideoFolder):
         train_clip_length: frames per training clip.
         train_batch_size: clips per training step.
         eval_batch_size: clips per validation, test or prediction step.
+        frame_rate: frames per second that the scene is drawn for.
         **reading: other options of :class:`~.datamodule.ClipData`.
     """
 
@@ -33,6 +34,7 @@ class WalkwayDemo(VideoFolder):
         train_clip_length: int | None = 10,
         train_batch_size: int = 4,
         eval_batch_size: int = 4,
+        frame_rate: float = FRAMES_PER_SECOND,
         **reading: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(
@@ -41,6 +43,7 @@ class WalkwayDemo(VideoFolder):
             train_clip_length=train_clip_length,
             train_batch_size=train_batch_size,
             eval_batch_size=eval_batch_size,
+            frame_rate=frame_rate,
             **reading,
         )
         self.scene_seed = scene_seed
