@@ -16,7 +16,7 @@ from .reader import USUAL_RATE, Arrived, Reader
 from .source import Source, folder_of
 
 RATE_KNOWN_AFTER = 50  # frames
-FPS_SECONDS = 2.0  # over which the speed shown is taken
+FPS_SECONDS, FPS_FRAMES = 2.0, 500  # over which the speed shown is taken
 
 
 class Watched:
@@ -51,7 +51,7 @@ class Watched:
         self.failure: str | None = None
         self.has_ended = False
         self._films, self._margin, self._announce, self._tell = films, margin, announce, tell
-        self._judged_at: deque[float] = deque()
+        self._judged_at: deque[float] = deque(maxlen=FPS_FRAMES)
 
     @property
     def is_alarm(self) -> bool:
