@@ -147,6 +147,17 @@ def test_results_that_are_none(tmp_path: Path, make, words: str) -> None:  # noq
         write_page(tmp_path / "results")
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../secret.mp4"])
+@pytest.mark.parametrize("kind", ["clip", "snapshot"])
+def test_event_shows_no_file_from_elsewhere(tmp_path: Path, kind: str, path: str) -> None:
+    record(tmp_path / "out" / "gate", range(30, 40), films=False)
+    (tmp_path / "secret.mp4").write_text("secret")
+    events = json.loads((tmp_path / "out" / "gate" / "events.json").read_text())
+    (tmp_path / "out" / "gate" / "events.json").write_text(json.dumps([events[0] | {kind: path}]))
+    with pytest.raises(ValueError, match=f"the {kind} of event 1 is not in its folder"):
+        write_page(tmp_path / "out")
+
+
 # -- in a browser -----------------------------------------------------------------------------------------------------
 
 

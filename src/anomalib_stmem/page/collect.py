@@ -86,12 +86,21 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
         "events": [
             event
             | {
-                "thumbnail": _thumbnail(folder / event["snapshot"]),
-                "clip": None if shows_all else media.add(folder / event["clip"]),
+                "thumbnail": _thumbnail(_file_of(event, "snapshot", folder)),
+                "clip": None if shows_all else media.add(_file_of(event, "clip", folder)),
             }
             for event in events
         ],
     }
+
+
+def _file_of(event: dict[str, Any], kind: str, folder: Path) -> Path:
+    """Return a file that an event names; a page shows none from outside the folder, whoever wrote the event."""
+    path = folder / str(event.get(kind))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        msg = f"{folder / EVENTS} is damaged: the {kind} of event {event.get('id')} is not in its folder ({path})."
+        raise ValueError(msg)
+    return path
 
 
 def _name(folder: Path, results: Path) -> str:
