@@ -81,6 +81,15 @@ def test_data_are_those_of_the_files(results: Path) -> None:
     assert data["training"] == {"epoch": [0, 1, 2], "loss": [0.5, 0.2, 0.1]}
 
 
+@pytest.mark.parametrize(("path", "title"), [("a/b/STMem/Data/v0", "STMem/Data/v0"), ("watch", "watch"), (".", "here")])
+def test_title_says_which_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, title: str) -> None:
+    here = tmp_path / "here"
+    record(here / path / "gate", range(30, 40), count=45, films=False)
+    monkeypatch.chdir(here)
+    assert collect(Path(path), Media())["title"] == title
+    assert collect(here / path, Media())["title"].endswith(title)
+
+
 def test_scores_are_of_the_videos_with_ground_truth_where_there_are_some(results: Path, tmp_path: Path) -> None:
     shutil.copytree(results, tmp_path / "both")
     record(tmp_path / "both" / "unknown", range(10, 100))

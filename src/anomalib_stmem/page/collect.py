@@ -57,7 +57,7 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
         raise FileNotFoundError(msg)
     videos = [_video(folder, results, media) for folder in folders]
     return {
-        "title": results.resolve().name,
+        "title": "/".join(part for part in results.parts[-3:] if part != "/") or results.resolve().name,
         "threshold": THRESHOLD,
         "strip": STRIP,
         "videos": videos,
