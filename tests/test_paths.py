@@ -115,6 +115,19 @@ def test_films_can_be_turned_off(tmp_path: Path, checkpoint: str) -> None:
     assert not list(Path("results").rglob("*.mp4"))
 
 
+def test_full_disk_costs_films_and_no_scores(
+    tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("anomalib_stmem.record.film.Film.write", no_room)
+    out = predict(write_video(tmp_path / "gate.avi", 9), checkpoint)
+    assert len(pd.read_csv(out / "scores.csv")) == 4
+    assert "Video gate has no films: [Errno 28] No space left on device" in caplog.text
+    assert not list(out.rglob("*.mp4*"))
+
+
 def test_other_frame_rate_is_said(tmp_path: Path, checkpoint: str, caplog: pytest.LogCaptureFixture) -> None:
     import torch
 

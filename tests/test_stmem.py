@@ -23,6 +23,7 @@ import pytest
 import torch
 from cameras import Camera, on_air
 from makers import write_video
+from rich.console import Console
 from trained import calibrated
 
 from anomalib_stmem import FrameStream
@@ -324,6 +325,38 @@ def test_calibration_goes_on_without_a_bad_file(tmp_path: Path, checkpoint: Path
     assert "(70 frames)" in done.said
     assert "There is no picture from text.avi" in done.wrong
     assert (tmp_path / "calibrated.ckpt").exists()
+
+
+def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour in, a rate that is a hundredth lower would put a frame 360 before the one that it follows."""
+    from anomalib_stmem.streaming.backends import load_model
+    from anomalib_stmem.watching import calibrate
+    from anomalib_stmem.watching.reader import Arrived
+    from anomalib_stmem.watching.source import Source
+
+    class Wavering:
+        error, num_announced, source_rate, frame_rate, left = None, None, None, 10.0, 30
+
+        def __init__(self, *_: object) -> None:
+            self.start = self.stop = self.wait = lambda: None
+
+        @property
+        def has_ended(self) -> bool:
+            return self.left == 0
+
+        def next(self) -> Arrived:
+            self.left -= 1
+            self.frame_rate = 10.0 - 0.1 * (self.left % 2)
+            number = 30 - self.left
+            return Arrived(number, 3600 + number / 10, np.zeros((16, 16, 3), np.uint8), False)
+
+    monkeypatch.setattr(calibrate, "Reader", Wavering)
+    seen = calibrate._see(load_model(checkpoint), [Source("a", "camera", "0", "camera 0")], None, Console(quiet=True))
+    assert len(seen.frames) == len(seen.measurements) == len(seen.maps) == 25
+    assert seen.frames == sorted(seen.frames)
+    assert set(seen.rates) == {10.0}
 
 
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:

@@ -185,3 +185,10 @@ def test_earlier_results_are_not_written_over(tmp_path: Path) -> None:
     assert fresh_folder(tmp_path / "test", "scores.csv") == tmp_path / "test"
     (tmp_path / "test" / "scores.csv").touch()
     assert fresh_folder(tmp_path / "test", "scores.csv") == tmp_path / "test_2"
+
+
+def test_results_here_get_a_number_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "run.json").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert fresh_folder(Path(), "run.json") == tmp_path / "here_2"

@@ -52,3 +52,14 @@ def test_results_stay_below_their_folder(name: str, tmp_path: Path) -> None:
 
 def test_url_without_its_secrets() -> None:
     assert without_password("http://u:p@host/a?b=c#d") == "http://host/a"
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://user:se/cret@host/x", "rtsp://user:12/34@host/x", "rtsp://user:1?secret@host", "http://[secret/x"]
+)
+def test_password_that_breaks_its_url_is_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="A URL cannot be read") as refused:
+        find_sources([url])
+    assert not any(part in str(refused.value) for part in ("se/", "cret", "12", "34"))
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+    assert find_sources(["rtsp://user:se%2Fcret@host/x"])[0].shown == "rtsp://host/x"

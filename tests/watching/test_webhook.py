@@ -33,7 +33,13 @@ def test_server_that_is_not_there_costs_nothing_but_the_message() -> None:
     assert "secret" not in "".join(told)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "file:///etc/passwd"])
+@pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "file:///etc/passwd", "http://"])
 def test_only_web_addresses(url: str) -> None:
     with pytest.raises(ValueError, match="--webhook must be a URL"):
         check_url(url)
+
+
+def test_url_that_cannot_be_read_is_not_shown() -> None:
+    with pytest.raises(ValueError, match="A URL cannot be read") as refused:
+        check_url("http://user:sec/ret@host/x")
+    assert "sec/" not in str(refused.value)

@@ -36,5 +36,5 @@ def fresh_folder(wanted: Path, mark: str) -> Path:
     folder, number = wanted, 1
     while (folder / mark).exists():
         number += 1
-        folder = wanted.with_name(f"{wanted.name}_{number}")
+        folder = (wanted if wanted.name else wanted.absolute()).with_name(f"{wanted.absolute().name}_{number}")
     return folder

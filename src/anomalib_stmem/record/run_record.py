@@ -57,7 +57,12 @@ class RunRecord(Callback):
             if video not in self._playing:
                 self._playing[video] = _play(outputs, place, folder, pl_module)
             playing = self._playing[video]
-            if playing is not None and playing.show(outputs, place):
+            try:
+                if playing is not None and playing.show(outputs, place):
+                    self._playing[video] = None
+            except OSError as error:  # a full disk must not cost what is judged
+                logger.warning("Video %s has no films: %s", video, error)
+                playing.record.discard()
                 self._playing[video] = None
 
     on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments

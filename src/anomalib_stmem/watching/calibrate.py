@@ -117,6 +117,7 @@ def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: 
             reader.start()
             task = progress.add_task(source.name, total=None, says="")
             stream.reset()
+            times: list[float] = []  # of the judged frames, in seconds
             while not (reader.has_ended or stopping.is_set()):
                 arrived_any.clear()
                 arrived = reader.next()
@@ -128,13 +129,10 @@ def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: 
                 given.clear()
                 verdict = stream.push(arrived.frame)
                 if verdict is not None:
-                    now = reader.frame_rate or 1.0
                     seen.measurements.append(given[-1][0])
                     high = np.quantile(verdict.anomaly_map, QUIET_SHARE, method="higher")
                     seen.maps.append((float(verdict.anomaly_map.mean()), float(high)))
-                    seen.videos.append(number)
-                    seen.frames.append(round(arrived.seconds * now))
-                    seen.rates.append(now)
+                    times.append(arrived.seconds)
                 total = 60 * minutes * reader.source_rate if minutes and reader.source_rate else reader.num_announced
                 says = f"{arrived.seconds:.0f} s of video"
                 progress.update(task, completed=arrived.index + 1, total=total, says=says)
@@ -142,6 +140,10 @@ def _see(model: Any, sources: Sequence[Source], minutes: float | None, console: 
                     break
             reader.stop()
             reader.wait()
+            rate_seen = reader.frame_rate or 1.0  # one for all its frames: a live rate wavers, and their order must not
+            seen.videos += [number] * len(times)
+            seen.frames += [round(seconds * rate_seen) for seconds in times]
+            seen.rates += [rate_seen] * len(times)
             if reader.error is not None:
                 seen.failures.append(str(reader.error))
     return seen

@@ -68,7 +68,3 @@ class Pace:
             return Take.SKIP
         self._kept = seconds
         return Take.GAP if since < 0 or since > self._missing * self.stride * usual else Take.NEXT
-
-    def forget(self) -> None:
-        """Start anew after the source was away; the next frame follows nothing."""
-        self._seen = self._kept = None

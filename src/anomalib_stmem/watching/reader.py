@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.frames import list_images
+from ..data.frames import CUT_OFF_BELOW, list_images
 from .pace import Pace, Take
 from .source import Source
 
@@ -217,8 +217,9 @@ class Reader(threading.Thread):
             self._new_start = False
             arrived = replace(arrived, is_new_start=is_new)
         else:
-            while self._queue.qsize() >= AHEAD and not self._stopping.wait(0.005):
-                pass
+            while self._queue.qsize() >= AHEAD:
+                if self._stopping.wait(0.005):
+                    return
         self._queue.put(arrived)
         self._arrived.set()
 
@@ -230,7 +231,7 @@ class Reader(threading.Thread):
     def _check_end(self, announced: int) -> None:
         if not self.num_read:
             raise SourceError(self._not_there())
-        if not self._stopping.is_set() and self.num_read < 0.95 * announced:
+        if not self._stopping.is_set() and self.num_read < CUT_OFF_BELOW * announced:
             msg = f"{self.source.shown} announces {announced} frames, and {self.num_read} can be decoded: cut off."
             raise SourceError(msg)
 

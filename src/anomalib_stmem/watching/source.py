@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 from ..data.paths import videos_at
 from ..record.files import safe_name
 
+UNCLEAR = (
+    "A URL cannot be read. Expected scheme://user:password@host:port/path, where / ? # @ in a user, a password or a "
+    "query are written as %2F %3F %23 %40."
+)
 NAMED = re.compile(r"([\w.-]+)=(.+)", re.DOTALL)
 
 
@@ -65,9 +69,18 @@ def folder_of(name: str) -> Path:
 
 
 def without_password(url: str) -> str:
-    """Return a URL without user, password, query and fragment, any of which may be a secret."""
-    parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
+    """Return a URL without user, password, query and fragment, any of which may be a secret.
+
+    Raises:
+        ValueError: it cannot be told what is the password; the message holds nothing of the URL.
+    """
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        raise ValueError(UNCLEAR) from None
+    if "@" not in parts.netloc and "@" in url:  # a / or ? or # in a password ends the host too early
+        raise ValueError(UNCLEAR)
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 

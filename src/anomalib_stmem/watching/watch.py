@@ -106,7 +106,7 @@ class _Watching:
         self._streams, self._journal = streams, journal
         self._films, self._margin, self._patience = films, margin, patience
         self._watched: list[Watched] = []
-        self._panel = Panel(console, lambda: self._watched[-30:])
+        self._panel = Panel(console, self._shown)
         self._webhook = None if webhook is None else Webhook(webhook, self._panel.tell)
 
     def run(self, lanes_of: dict[str, list[Source]]) -> Outcome:
@@ -144,6 +144,10 @@ class _Watching:
             self._webhook.close()
             told = {"delivered": self._webhook.num_delivered, "lost": self._webhook.num_lost}
         self._journal.close([one.as_dict() for one in self._watched], told)
+
+    def _shown(self) -> list[Watched]:
+        """Of many files, the last to end; everything that goes on."""
+        return [*[one for one in self._watched if one.has_ended][-20:], *[o for o in self._watched if not o.has_ended]]
 
     def _open(self, source: Source) -> Watched:
         reader = Reader(source, self._streams.info.frame_rate, self.arrived, self._panel.tell, self._patience)

@@ -21,9 +21,9 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: not an http(s) URL.
     """
-    parts = urllib3.util.parse_url(url)
-    if parts.scheme not in {"http", "https"} or not parts.host:
-        msg = f"--webhook must be a URL that begins with http:// or https://; got {without_password(url)!r}."
+    shown = without_password(url)
+    if not shown.startswith(("http://", "https://")) or shown.endswith("://"):
+        msg = f"--webhook must be a URL that begins with http:// or https://; got {shown!r}."
         raise ValueError(msg)
 
 
