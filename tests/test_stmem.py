@@ -359,6 +359,16 @@ def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(
     assert set(seen.rates) == {10.0}
 
 
+def test_calibration_that_cannot_be_written_is_refused_before_the_video_is_seen(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anomalib_stmem.watching import calibrate
+
+    monkeypatch.setattr(calibrate, "_see", lambda *_: pytest.fail("the video was seen"))
+    done = here("calibrate", noise(tmp_path / "a.avi"), "--ckpt", checkpoint, "--out", "a.avi/gate.ckpt")
+    assert (done.status, "cannot read or write a.avi" in done.wrong) == (2, True)
+
+
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
     assert "in 3 s of video" in done.said

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, cast
 
 import numpy as np
@@ -86,6 +87,9 @@ def calibrate(
     if not isinstance(processor, CalibratedPostProcessor):
         msg = f"{ckpt} was trained without STMem's own post-processor, so there is nothing to calibrate."
         raise ValueError(msg)  # noqa: TRY004  # of the file, not of an argument's type
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=Path(out).parent):  # refused now, not after an hour of video
+        pass
     seen = _see(model, found, minutes, console or Console())
     if not seen.frames:
         msg = f"No frame could be judged: a source needs more than {model.model.window} frames in a row."

@@ -23,7 +23,7 @@ def check_url(url: str) -> None:
     """
     shown = without_password(url)
     if not shown.startswith(("http://", "https://")) or shown.endswith("://"):
-        msg = f"--webhook must be a URL that begins with http:// or https://; got {shown!r}."
+        msg = f"--webhook must be a URL that begins with http:// or https://; got {shown.removeprefix('://')!r}."
         raise ValueError(msg)
 
 
