@@ -21,10 +21,10 @@ import torch
 from anomalib.data import AnomalibDataModule
 
 from anomalib_stmem import UCSDClips, VideoFolder, write_scene
-from anomalib_stmem.data import frames as decoding
 from anomalib_stmem.data.clips import as_floats
 from anomalib_stmem.data.datamodule import ClipData
-from anomalib_stmem.data.frames import find_videos, list_images
+from anomalib_stmem.video import recorded
+from anomalib_stmem.video.finding import find_videos, list_images
 
 REPEATS = 3
 
@@ -80,13 +80,13 @@ def timed(work: Callable[[], int], repeats: int = REPEATS) -> tuple[int, float]:
 def counting_decodes() -> Callable[[], int]:
     """Count the frames that come out of decoders from now on."""
     counter = itertools.count()
-    original = decoding.planes
+    original = recorded.planes
 
     def counted(image, size):  # noqa: ANN001, ANN202
         next(counter)
         return original(image, size)
 
-    decoding.planes = counted
+    recorded.planes = counted
     return lambda: next(counter)
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from anomalib.deploy import CompressionType
 
-from anomalib_stmem import FrameStream, VideoFolder, export, quantisation
+from anomalib_stmem import FrameStream, TrainedModel, VideoFolder
 from anomalib_stmem.data.labels import LabelledVideo
 from anomalib_stmem.evaluation.frame_metrics import auroc
-from anomalib_stmem.streaming.backends import load_model
+from anomalib_stmem.runtime.export import export_step, to_openvino
+from anomalib_stmem.shell.int8_video import calibration_steps
 
 Judged = dict[str, np.ndarray]
 
@@ -64,16 +64,16 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder that VideoFolder reads, with labels")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    model = load_model(options.ckpt)
-    data = VideoFolder(options.root, num_workers=0, image_size=model.hparams["image_size"])
+    model = TrainedModel.load(options.ckpt)
+    data = VideoFolder(options.root, num_workers=0, image_size=model.image_size)
     data.setup("test")
     videos = data.test_data.videos
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        step = export.export_step(model, Path(scratch) / "stream.onnx")
-        graph = export.to_openvino(step, Path(scratch) / "stream.xml", None, ())
-        inputs = quantisation.calibration_steps(model, VideoFolder(options.root, num_workers=0))
-        int8 = export.to_openvino(step, Path(scratch) / "int8.xml", CompressionType.INT8_PTQ, inputs)
+        step = export_step(model, Path(scratch) / "stream.onnx")
+        graph = to_openvino(step, Path(scratch) / "stream.xml", None, ())
+        inputs = calibration_steps(model, VideoFolder(options.root, num_workers=0))
+        int8 = to_openvino(step, Path(scratch) / "int8.xml", "int8_ptq", inputs)
         runs = {
             "torch float32": (model, "float32"),
             "torch bf16": (model, "bf16"),

@@ -27,19 +27,18 @@ from floor import Times, conv_bytes, copy_rate, matrix_rate, operations, timed
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from anomalib_stmem import ClipPredictor, FrameStream, STMem, export, write_scene
-from anomalib_stmem.data.archive import open_forwards
-from anomalib_stmem.data.frames import find_videos
+from anomalib_stmem import ClipPredictor, FrameStream, STMem, write_scene
 from anomalib_stmem.model.loss import stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory
 from anomalib_stmem.model.torch_model import has_bfloat16_units
-from anomalib_stmem.streaming.backends import (
-    OpenVinoBackend,
-    TorchBackend,
-    fold_batch_norms,
-    open_backend,
-    openvino_core,
-)
+from anomalib_stmem.runtime.backend import empty_state, openvino_core
+from anomalib_stmem.runtime.backends import open_backend
+from anomalib_stmem.runtime.export import export_clips, export_step, to_openvino
+from anomalib_stmem.runtime.exported_backends import OpenVinoBackend
+from anomalib_stmem.runtime.step import StreamStep
+from anomalib_stmem.runtime.torch_backend import TorchBackend, fold_batch_norms
+from anomalib_stmem.video.finding import find_videos
+from anomalib_stmem.video.recorded import read_once
 
 CLIP = 16  # frames
 Row = dict[str, Any]
@@ -85,12 +84,12 @@ def clip_work(model: STMem, frames: int, precision: str, device: torch.device, p
 
 def stream_work(backend: Any) -> Callable:
     """Judge one frame by a backend, from state to state."""
-    state = {name: part.to(backend.device) for name, part in backend.info.empty_state(1).items()}
-    frame = torch.rand(1, 3, *backend.info.image_size)
+    state = empty_state(backend, 1)
+    frame = np.random.default_rng(0).random((1, 3, *backend.info.image_size), np.float32)
 
     def work() -> None:
         nonlocal state
-        *_, state = backend.run(frame, state)
+        _, state = backend.run(frame, state)
 
     return work
 
@@ -110,10 +109,10 @@ def network_rows(model: STMem, options: argparse.Namespace, device: torch.device
                 ):
                     times = timed(clip_work(model, frames, precision, device, plain), device)
                     yield row(mode, "torch", precision, times, judged if mode == "clip" else 1)
-            backend = TorchBackend(model, precision, device=device)
+            backend = TorchBackend(StreamStep(model.trained), precision, device=device)
             yield row("stream", "torch", precision, timed(stream_work(backend), device), 1)
     if "compiled" in options.runtimes:
-        backend = TorchBackend(model, precisions[-1], compiled=True, device=device)
+        backend = TorchBackend(StreamStep(model.trained), precisions[-1], compiled=True, device=device)
         yield row("stream", "torch, compiled", precisions[-1], timed(stream_work(backend), device), 1)
     if device.type == "cpu":
         with tempfile.TemporaryDirectory() as scratch:
@@ -126,10 +125,10 @@ def exported_rows(model: STMem, options: argparse.Namespace, scratch: Path, prec
     if not runtimes:
         return
     cpu, window, judged = torch.device("cpu"), model.model.window + 1, CLIP - model.model.window
-    files = {"stream": export.export_step(model, scratch / "stream.onnx")}
+    files = {"stream": export_step(model.trained, scratch / "stream.onnx")}
     lengths = {"window": window, "clip": CLIP}
     for mode, length in lengths.items():
-        files[mode] = export.export_clips(model, scratch / f"{mode}.onnx", length)
+        files[mode] = export_clips(model.trained, scratch / f"{mode}.onnx", length)
     clips = {mode: np.random.default_rng(0).random((1, n, 3, *options.size), np.float32) for mode, n in lengths.items()}
     if "onnxruntime" in runtimes:
         import onnxruntime
@@ -147,14 +146,13 @@ def exported_rows(model: STMem, options: argparse.Namespace, scratch: Path, prec
 
     nncf.set_log_level("ERROR")
     noise = {mode: [{"input": clip}] for mode, clip in clips.items()}
-    state = open_backend(files["stream"]).info.empty_state(1)
-    frame = torch.rand(1, 3, *options.size).numpy()
-    noise["stream"] = [{"frames": frame} | {name: part.numpy() for name, part in state.items()}]
+    frame = np.random.default_rng(0).random((1, 3, *options.size), np.float32)
+    noise["stream"] = [{"frames": frame} | empty_state(open_backend(files["stream"]), 1)]
     for precision in [*precisions, "int8"]:
         for mode in ("window", "clip", "stream"):
             graph = files[mode].with_suffix(".xml")
-            compression = export.CompressionType.INT8_PTQ if precision == "int8" else None
-            export.to_openvino(files[mode], graph, compression, noise[mode])
+            compression = "int8_ptq" if precision == "int8" else None
+            to_openvino(files[mode], graph, compression, noise[mode])
             held = precisions[-1] if precision == "int8" else precision
             if mode == "stream":
                 yield row(mode, "openvino", precision, timed(stream_work(OpenVinoBackend(graph, held)), cpu), 1)
@@ -192,7 +190,9 @@ def end_to_end(options: argparse.Namespace, device: torch.device) -> Iterator[Ro
         runtimes = runtimes if device.type == "cpu" else ["torch"]
         model = make_model(options)
         for mode, length in (("window", model.model.window + 1), ("clip", CLIP)):
-            file = export.export_clips(model, Path(scratch) / f"{mode}.onnx", length) if runtimes != ["torch"] else None
+            file = (
+                export_clips(model.trained, Path(scratch) / f"{mode}.onnx", length) if runtimes != ["torch"] else None
+            )
             for runtime in runtimes:
                 judge = clip_judge(model, file, runtime, device)
                 best = min(watched_clips(judge, path, length, model) for _ in range(3))
@@ -212,14 +212,14 @@ def clip_judge(model: STMem, file: Path | None, runtime: str, device: torch.devi
         return torch.no_grad()(lambda clip: module(torch.from_numpy(clip).to(device).float() / 255).pred_score.cpu())
     if runtime == "onnxruntime":
         return ClipPredictor(file).predict
-    return ClipPredictor(export.to_openvino(file, file.with_suffix(".xml"), None, ())).predict
+    return ClipPredictor(to_openvino(file, file.with_suffix(".xml"), None, ())).predict
 
 
 def watched_clips(judge: Callable[[np.ndarray], object], path: Path, length: int, model: STMem) -> float:
     """Seconds per judged frame from file to verdict, clip by clip; the first two clips warm up."""
     held: list[np.ndarray] = []
     clips, begin = 0, 0.0
-    for frame in open_forwards(path, model.hparams["image_size"], "keep")[1]:
+    for frame in read_once(path, model.hparams["image_size"], "keep")[1]:
         held.append(frame)
         if len(held) == length:
             judge(np.stack(held)[None])
@@ -334,7 +334,7 @@ def resident() -> int:
 
 def floor_rows(model: STMem, device: torch.device) -> tuple[Row, dict[str, float]]:
     """Return the machine's rates, and the least seconds per frame of a stream by precision."""
-    backend = TorchBackend(model, "float32", device=device)
+    backend = TorchBackend(StreamStep(model.trained), "float32", device=device)
     work = stream_work(backend)
     asked = operations(work)
     rates: Row = {"operations_per_frame": asked, "copy_bytes_per_s": copy_rate(device)}

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from anomalib_stmem import FrameStream, STMem, calibrate, watch
 from anomalib_stmem.data.scene import draw_video
-from anomalib_stmem.record.film import Film
+from anomalib_stmem.results.film import Film
 
 RATE = 25.0
 

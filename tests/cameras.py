@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from anomalib_stmem.streaming.step import StepInfo
-from anomalib_stmem.streaming.stream import Verdict
+from anomalib_stmem.results.judged_frame import Verdict
+from anomalib_stmem.runtime.step_info import StepInfo
 
 WINDOW = 5
 GREY, WHITE = 90, 250  # of the pictures

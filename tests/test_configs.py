@@ -11,8 +11,9 @@ import yaml
 from anomalib.cli.cli import AnomalibCLI
 from lightning.pytorch import Trainer
 
-from anomalib_stmem import STMem, WalkwayDemo, demo_run
+from anomalib_stmem import STMem, WalkwayDemo
 from anomalib_stmem.data.datamodule import ClipData
+from anomalib_stmem.shell.builtin_demo import OPTIONS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -50,7 +51,7 @@ def test_config_builds_its_model_and_data(path: Path, tmp_path: Path, monkeypatc
 
 def test_demo_config_is_what_runs_without_data() -> None:
     config = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
-    options = dict(demo_run.OPTIONS)
+    options = dict(OPTIONS)
     epochs = options.pop("default_epochs")
     written = {name: tuple(v) if isinstance(v, list) else v for name, v in config["model"]["init_args"].items()}
     assert written == options

@@ -13,7 +13,7 @@ from anomalib.engine import Engine
 from conftest import TINY_DATA, TINY_MODEL
 
 from anomalib_stmem import STMem, VideoFolder
-from anomalib_stmem.batch import as_judged_batch
+from anomalib_stmem.shell.batch import as_judged_batch
 
 
 def tiny(**options) -> STMem:  # noqa: ANN003
@@ -134,8 +134,8 @@ def test_losses_and_memories_of_each_epoch_are_on_record(run: tuple) -> None:
 
 def test_pictures_and_curves_are_drawn(run: tuple) -> None:
     assert (run[2] / "images" / "01_highest.png").stat().st_size > 1000
-    assert (run[2] / "test" / "curves" / "001_01.png").stat().st_size > 1000
-    assert (run[2] / "test" / "curves" / "roc.png").stat().st_size > 1000
+    assert (run[2] / "test" / "curves" / "01.png").stat().st_size > 1000
+    assert (run[2] / "test" / "roc.png").stat().st_size > 1000
 
 
 def test_model_is_calibrated_on_held_out_video(run: tuple) -> None:
@@ -267,7 +267,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(scene:
 
     model = Diverging(**TINY_MODEL)
     with pytest.raises(FloatingPointError, match=r"nan at step \d+ \(epoch 1\).*learning_rate.*model\.ckpt"):
-        engine(tmp_path, max_epochs=2).fit(model, datamodule=data(scene))
+        engine(tmp_path, max_epochs=2).fit(model, datamodule=data(scene, frame_rate=10))
     (saved,) = tmp_path.rglob("model.ckpt")
     state = torch.load(saved, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values())
@@ -344,12 +344,13 @@ def test_data_set_given_by_nobody_is_only_the_demo_when_training(tmp_path: Path)
 def test_training_without_data_runs_the_demo_scene(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from anomalib_stmem import demo_run, write_scene
-    from anomalib_stmem.data import demo
+    from anomalib_stmem import write_scene
+    from anomalib_stmem.data import walkway
+    from anomalib_stmem.shell import builtin_demo
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setitem(demo_run.OPTIONS, "image_size", (16, 16))
-    monkeypatch.setattr(demo, "write_scene", lambda root, seed: write_scene(root, 2, 2, 14, seed))
+    monkeypatch.setitem(builtin_demo.OPTIONS, "image_size", (16, 16))
+    monkeypatch.setattr(walkway, "write_scene", lambda root, seed: write_scene(root, 2, 2, 14, seed))
     model = STMem(width=3)
     (results,) = engine(tmp_path).train(model)
     assert "No --data given: training on the built-in demo scene" in caplog.text

@@ -125,7 +125,7 @@ def test_python_of_the_deployment_page_runs(
     """Its blocks as they stand, on a small model, a short video, and a graph exported as the page says."""
     from lightning.pytorch import Trainer
 
-    from anomalib_stmem import export
+    from anomalib_stmem.runtime.export import export_clips, to_openvino
 
     pytest.importorskip("openvino")
     monkeypatch.chdir(tmp_path)
@@ -140,7 +140,7 @@ def test_python_of_the_deployment_page_runs(
     writer.release()
     folder = Path("exported/weights/openvino")
     folder.mkdir(parents=True)
-    export.to_openvino(export.export_clips(model, Path("model.onnx")), folder / "model.xml", None, ())
+    to_openvino(export_clips(model.trained, Path("model.onnx")), folder / "model.xml", None, ())
     page = (ROOT / "docs" / "deployment.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page + README, re.DOTALL)
     names: dict = {}

@@ -11,8 +11,9 @@ from sklearn.metrics import roc_auc_score
 from anomalib_stmem import AvenueClips, UCSDClips, VideoFolder
 from anomalib_stmem.comparison.frame_difference import DifferenceModel
 from anomalib_stmem.data.clips import as_floats
-from anomalib_stmem.data.frames import FrameFolder, VideoFile, list_images
 from anomalib_stmem.data.labels import load_labels
+from anomalib_stmem.video.finding import list_images
+from anomalib_stmem.video.recorded import FrameFolder, VideoFile
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_ped2 = pytest.mark.skipif(not (DATA / "ped2").is_dir(), reason=f"UCSD Ped2 is not in {DATA}")

@@ -26,7 +26,7 @@ from makers import write_video
 from rich.console import Console
 from trained import calibrated
 
-from anomalib_stmem import FrameStream
+from anomalib_stmem import FrameStream, TrainedModel
 from anomalib_stmem.cli import main
 
 
@@ -279,22 +279,18 @@ def test_calibration_is_that_of_a_validation(tmp_path: Path, scene: Path, checkp
     """The same threshold and scale that `anomalib validate` finds on the same frames."""
     from lightning.pytorch import Trainer
 
-    from anomalib_stmem import STMem, VideoFolder
-    from anomalib_stmem.streaming.backends import load_model
-    from anomalib_stmem.watching.calibrate import calibrate
+    from anomalib_stmem import STMem, VideoFolder, calibrate
 
     videos = scene / "training" / "frames"
     calibrate([str(videos / "03")], checkpoint, tmp_path / "gate.ckpt", false_alarms_per_day=1e6)
-    ours = load_model(tmp_path / "gate.ckpt").post_processor
-    model = load_model(checkpoint)
+    ours = TrainedModel.load(tmp_path / "gate.ckpt").calibration
+    model = STMem.load_from_checkpoint(checkpoint)
     model.post_processor.false_alarms_per_hour = 1e6 / 24
     data = VideoFolder(scene, num_workers=0, frame_rate=10)  # of three normal videos it holds out the last
     Trainer(accelerator="cpu", logger=False, enable_progress_bar=False).validate(model, data, verbose=False)
-    assert isinstance(model, STMem)
-    for name in ("_image_threshold", "image_min", "image_max", "normal_hours", "_pixel_threshold", "pixel_min"):
-        torch.testing.assert_close(
-            getattr(ours, name).float(), getattr(model.post_processor, name).float(), atol=1e-3, rtol=1e-3, msg=name
-        )
+    theirs = model.post_processor.calibration
+    for name in ("threshold", "usual", "highest", "normal_hours", "pixel_threshold", "pixel_usual"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), atol=1e-3, rtol=1e-3, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -331,10 +327,9 @@ def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour in, a rate that is a hundredth lower would put a frame 360 before the one that it follows."""
-    from anomalib_stmem.streaming.backends import load_model
+    from anomalib_stmem.video.frame import Frame
+    from anomalib_stmem.video.source import Source
     from anomalib_stmem.watching import calibrate
-    from anomalib_stmem.watching.reader import Arrived
-    from anomalib_stmem.watching.source import Source
 
     class Wavering:
         error, num_announced, source_rate, frame_rate, left = None, None, None, 10.0, 30
@@ -346,15 +341,16 @@ def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(
         def has_ended(self) -> bool:
             return self.left == 0
 
-        def next(self) -> Arrived:
+        def next(self) -> Frame:
             self.left -= 1
             self.frame_rate = 10.0 - 0.1 * (self.left % 2)
             number = 30 - self.left
-            return Arrived(number, 3600 + number / 10, np.zeros((16, 16, 3), np.uint8), False)
+            return Frame(number, 3600 + number / 10, np.zeros((16, 16, 3), np.uint8))
 
     monkeypatch.setattr(calibrate, "Reader", Wavering)
-    seen = calibrate._see(load_model(checkpoint), [Source("a", "camera", "0", "camera 0")], None, Console(quiet=True))
-    assert len(seen.frames) == len(seen.measurements) == len(seen.maps) == 25
+    source = Source("a", "camera", "0", "camera 0")
+    seen = calibrate._see(TrainedModel.load(checkpoint), [source], None, Console(quiet=True))
+    assert len(seen.frames) == len(seen.measured) == 25
     assert seen.frames == sorted(seen.frames)
     assert set(seen.rates) == {10.0}
 
@@ -385,13 +381,13 @@ def test_report_prints_the_path_of_its_page(tmp_path: Path, checkpoint: Path, he
 
 def test_demo_tells_the_whole_story(tmp_path: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is typed, on a scene and a network of a tenth of the size."""
-    from anomalib_stmem import demo_story
-    from anomalib_stmem.data import demo, scene
+    from anomalib_stmem.data import scene, walkway
+    from anomalib_stmem.demo import walkthrough
 
     small = {"num_training": 2, "num_testing": 4, "num_frames": 24}
-    monkeypatch.setattr(demo, "write_scene", lambda root, seed: scene.write_scene(root, seed=seed, **small))
-    monkeypatch.setattr(demo_story, "WATCHED_FRAMES", 30)
-    monkeypatch.setitem(demo_story.OPTIONS, "width", 2)
+    monkeypatch.setattr(walkway, "write_scene", lambda root, seed: scene.write_scene(root, seed=seed, **small))
+    monkeypatch.setattr(walkthrough, "WATCHED_FRAMES", 30)
+    monkeypatch.setitem(walkthrough.OPTIONS, "width", 2)
     done = here("demo", "--epochs", "1")
     assert done.status == 0, done.wrong
     page = Path(done.said.strip().splitlines()[-1].removeprefix("Open this page: "))

@@ -1,21 +1,23 @@
 """STMem for anomalib: abnormal events in the video of a fixed camera, learned from normal video only.
 
-=====================  =================================================================================
-``registration``       makes the stock ``anomalib`` command know what this package adds
-``data``               video -> frames -> reader, cache -> labels, masks -> clips, order -> a datamodule per layout
-``model``              clips -> shift, attention, memory -> prediction -> score; the losses
-``lightning_model``    ``STMem``: when what is trained, judged and saved
-``post_processor``     score -> calibrated ``pred_score``, label, mask
-``evaluation``         metrics, thresholds, result tables beside the no-learning controls, curves
-``comparison``         ``anomalib benchmark`` on video, and the control as a model
-``visualizer``         pictures of judged frames
-``streaming``          frame + state -> score, map + state; the same by torch, ONNX Runtime or OpenVINO
-``record``             verdicts -> scores, events, films and pictures of each video
-``watching``           ``stmem watch`` and ``calibrate``: sources -> frames -> streams -> events as they happen
-``page``               ``stmem report``: results -> one HTML page
-``cli``                the command ``stmem``; ``demo_story`` is ``stmem demo``
-``export``             the model as ONNX and OpenVINO files; ``predictor`` runs them on clips
-=====================  =================================================================================
+Imports go down this list, never up:
+
+===================  ===========================================================================================
+``video``            a file, folder, camera or URL -> frames with time stamps
+``data``             videos, labels, masks -> clips, in anomalib's datamodules
+``model``            clips -> predictions -> scores; ``TrainedModel``, what a checkpoint holds
+``evaluation``       scores and labels -> metrics, tables beside no-learning controls, thresholds
+``results``          judged frames -> scores, events, films and pictures of a video, text of a report
+``runtime``          trained model -> verdicts frame by frame, by torch, ONNX Runtime or OpenVINO; export
+``shell``            what anomalib's trainer calls: batches, post-processor, pictures, records
+``lightning_model``  ``STMem``, the model that anomalib trains
+``watching``         ``stmem watch`` and ``calibrate``: sources -> events as they happen, or a new threshold
+``page``             ``stmem report``: results -> one HTML page
+``comparison``       ``anomalib benchmark`` on video, and the control as a model
+``demo``             ``stmem demo``: all of it on a drawn scene
+``cli``              the command ``stmem``
+``registration``     makes the stock ``anomalib`` command know what this package adds
+===================  ===========================================================================================
 
 Nothing is imported until a name is asked for.
 """
@@ -28,20 +30,22 @@ __version__ = "0.1.0"
 
 _HOME = {
     "STMem": ".lightning_model",
-    "CalibratedPostProcessor": ".post_processor",
-    "ClipPredictor": ".predictor",
-    "ClipVisualizer": ".visualizer",
-    "FrameStream": ".streaming.stream",
-    "FrameStreams": ".streaming.stream",
+    "TrainedModel": ".model.trained_model",
+    "CalibratedPostProcessor": ".shell.post_processor",
+    "ClipPredictor": ".runtime.clip_predictor",
+    "ClipVisualizer": ".shell.visualizer",
+    "FrameStream": ".runtime.stream",
+    "FrameStreams": ".runtime.stream",
     "VideoArchive": ".data.archive",
     "VideoFolder": ".data.folder",
     "VideoPaths": ".data.paths",
     "UCSDClips": ".data.ucsd",
     "AvenueClips": ".data.avenue",
     "ShanghaiTechClips": ".data.shanghaitech",
-    "WalkwayDemo": ".data.demo",
-    "Moment": ".record.events",
-    "VideoRecord": ".record.video_record",
+    "WalkwayDemo": ".data.walkway",
+    "Frame": ".video.frame",
+    "JudgedFrame": ".results.judged_frame",
+    "VideoResults": ".results.video_results",
     "calibrate": ".watching.calibrate",
     "watch": ".watching.watch",
     "write_page": ".page.page",
@@ -55,18 +59,20 @@ __all__ = [
     "CalibratedPostProcessor",
     "ClipPredictor",
     "ClipVisualizer",
+    "Frame",
     "FrameDifference",
     "FrameStream",
     "FrameStreams",
-    "Moment",
+    "JudgedFrame",
     "STMem",
     "ShanghaiTechClips",
+    "TrainedModel",
     "UCSDClips",
     "VideoArchive",
     "VideoBenchmark",
     "VideoFolder",
     "VideoPaths",
-    "VideoRecord",
+    "VideoResults",
     "WalkwayDemo",
     "calibrate",
     "watch",

@@ -168,6 +168,7 @@ def _report(given: Namespace) -> int:
 def _calibrate(given: Namespace) -> int:
     from rich.console import Console
 
+    from .video.source import masked
     from .watching.calibrate import calibrate
 
     console = Console()
@@ -176,17 +177,17 @@ def _calibrate(given: Namespace) -> int:
     said = f"{done.alarms_now} false alarms in {done.seconds:.0f} s of video ({done.num_frames} frames){before}."
     console.print(f"{said} {done.basis} Written: {done.path}", soft_wrap=True, highlight=False)
     for failure in done.failures:
-        print(f"stmem calibrate: {failure} The threshold rests on the rest.", file=sys.stderr)  # noqa: T201  # as above
+        print(f"stmem calibrate: {masked(failure)} The threshold rests on the rest.", file=sys.stderr)  # noqa: T201  # as above
     return BAD_INPUT if done.failures else 0
 
 
 def _demo(given: Namespace) -> int:
     from rich.console import Console
 
-    from .demo_story import tell_story
+    from .demo.walkthrough import run_demo
 
     console = Console()
-    page = tell_story(given.results, int(given.epochs), console)  # a plain int, which checkpoints hold
+    page = run_demo(given.results, int(given.epochs), console)  # a plain int, which checkpoints hold
     console.print(f"Open this page: {page.resolve()}", soft_wrap=True, highlight=False)
     return 0
 
@@ -195,10 +196,12 @@ _VERBS = {"demo": _demo, "calibrate": _calibrate, "report": _report, "watch": _w
 
 
 def _sentence(error: Exception) -> str:
+    from .video.source import masked
+
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         where = f" {error.filename}" if error.filename else ""
-        return f"cannot read or write{where}: {error.strerror}."
-    return str(error)
+        return masked(f"cannot read or write{where}: {error.strerror}.")
+    return masked(str(error))
 
 
 @contextmanager

@@ -14,30 +14,31 @@ from anomalib.models.components import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from anomalib.visualization import Visualizer
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 
-from . import demo_run
-from .archive_record import ArchiveRecord
-from .batch import JudgedBatch, as_judged_batch
-from .checkpoint import refuse_other_options
-from .data.demo import WalkwayDemo
-from .devices import share_results_folder
+from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
-from .evaluation.report import RunReport
-from .export import ClipExport
-from .model.autoencoder import Architecture
+from .model.checkpoint import refuse_earlier_state, refuse_other_options
 from .model.crops import moving_crops
 from .model.loss import Reduction, stream_loss
 from .model.memory import memory_health
-from .model.scoring import AreaName, ErrorName, ScoreHead
+from .model.scoring import AreaName, ErrorName
 from .model.torch_model import Precision, STMemModel, Streams, frame_differences
-from .post_processor import CalibratedPostProcessor
-from .record.run_record import RunRecord
-from .visualizer import ClipVisualizer
+from .model.trained_model import TrainedModel, build_network
+from .shell import builtin_demo
+from .shell.archive_scores import ArchiveScores
+from .shell.batch import JudgedBatch, as_judged_batch
+from .shell.devices import share_results_folder
+from .shell.export import ClipExport
+from .shell.post_processor import CalibratedPostProcessor
+from .shell.run_report import RunReport
+from .shell.run_videos import RunVideos
+from .shell.stage_folder import StageFolder
+from .shell.visualizer import ClipVisualizer
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +96,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         compiled: whether ``torch.compile`` fuses the sub-networks: minutes at the start, worth it on CUDA and in long
             trainings. Clips of any length share a compilation.
         false_alarms_per_hour: budget that sets the threshold on held-out normal video.
-        seed: of weights, memory and data order; anomalib parses ``--seed_everything`` and does not use it.
-            ``None`` leaves the generators alone.
+        seed: of weights, memory and data order; anomalib parses ``--seed_everything`` and does not use it. Torch's
+            generator is left as it was until a training begins. ``None`` leaves it alone altogether.
         pre_processor: ``True`` for resizing to ``image_size`` and scaling to [-1, 1].
         post_processor: ``True`` for :class:`CalibratedPostProcessor`.
         evaluator: ``True`` for the metrics of :meth:`configure_evaluator`.
@@ -109,7 +110,6 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     model: STMemModel
     trainer: Trainer
     demo_data: WalkwayDemo
-    loaded_epochs = 0  # that the checkpoint in force was trained
     judges_whole_clips = True  # datamodules of ours then give long clips to judge, which cost less per frame
 
     def __init__(
@@ -172,14 +172,33 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     def _build(self) -> None:
         """Make the network that ``hparams`` describe."""
         options = self._options
-        if options.seed is not None:
-            seed_everything(options.seed, workers=True, verbose=False)
-        names = Architecture.__dataclass_fields__
-        architecture = Architecture(**{name: options[name] for name in names})
-        head = ScoreHead(options.score_area, options.score_error, options.prediction_weight, options.score_relative)
-        self.model = STMemModel(architecture, head, options.streams, options.precision)
+        with torch.random.fork_rng(devices=[], enabled=options.seed is not None):
+            if options.seed is not None:
+                torch.manual_seed(options.seed)
+            self.model = build_network(options)
+            self._random_state = torch.get_rng_state()  # with which a training goes on
+        self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
+        self._learned_epochs = 0
         if options.compiled:
             self.model.compile_streams()
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model without its trainer, sharing its weights: what streaming, export and reports take.
+
+        Its options are those that made weights and threshold: a loaded checkpoint's, whatever this model was given.
+        """
+        options, scale = dict(self._learned_with), self.post_processor
+        calibration = scale
+        if isinstance(scale, CalibratedPostProcessor):
+            calibration = scale.calibration
+            options["false_alarms_per_hour"] = scale.budget_in_force
+        is_own = self._options_of_pre_processor() == self.configure_pre_processor().checkpoint_config()
+        prepare = None if is_own else self.pre_processor or torch.nn.Identity()
+        return TrainedModel(self.model, calibration, options, self._learned_epochs, prepare)
+
+    def _options_of_pre_processor(self) -> dict[str, Any] | None:
+        return self.pre_processor.checkpoint_config() if isinstance(self.pre_processor, PreProcessor) else None
 
     # -- what anomalib asks of every model ---------------------------------------------------------------------------
 
@@ -216,16 +235,20 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         return ClipVisualizer()
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        """Add the records to anomalib's components."""
-        films = [RunRecord()] if getattr(self.visualizer, "films", False) else []
-        return [*cast("Sequence[Callback]", super().configure_callbacks()), *films, RunReport(), ArchiveRecord()]
+        """Add what keeps results to anomalib's components."""
+        folder = StageFolder()
+        films = [RunVideos(folder)] if getattr(self.visualizer, "films", False) else []
+        own = cast("Sequence[Callback]", super().configure_callbacks())
+        return [*own, *films, RunReport(folder), ArchiveScores()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> JudgedBatch:  # noqa: ANN401
         """Check every batch that comes in, before anything is computed on it."""
         del dataloader_idx
-        return as_judged_batch(batch, self.model.window)
+        return as_judged_batch(
+            batch, self.model.window, getattr(getattr(self.trainer, "datamodule", None), "root", None)
+        )
 
     def training_step(self, batch: JudgedBatch, batch_idx: int) -> Tensor:
         """Compute ``L = gamma_i L_i + (1 - gamma_i) L_x`` (Eq. 13); the memories are updated on the way.
@@ -345,8 +368,10 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             raise ValueError(msg)
         if stage != "fit":
             return
-        if demo_run.is_wanted(self):
-            demo_run.prepare(self)
+        if builtin_demo.is_wanted(self):
+            builtin_demo.prepare(self)
+        if self._options.seed is not None:
+            torch.set_rng_state(self._random_state)
         trainer = self.trainer
         if trainer.max_epochs == LIGHTNING_DEFAULT_EPOCHS and trainer.max_steps == -1:
             trainer.fit_loop.max_epochs = self._options.default_epochs
@@ -354,7 +379,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
                 "--trainer.max_epochs is not set: training for %d epochs (--model.default_epochs).", trainer.max_epochs
             )
         epochs = trainer.max_epochs or 0
-        if demo_run.is_running(self) and trainer.check_val_every_n_epoch == 1 and epochs > 0:
+        if builtin_demo.is_running(self) and trainer.check_val_every_n_epoch == 1 and epochs > 0:
             trainer.check_val_every_n_epoch = epochs  # calibrating once, at the end, saves a tenth of the demo's time
         every = trainer.check_val_every_n_epoch or 1
         if epochs > 0 and epochs % every:
@@ -366,18 +391,18 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def train_dataloader(self) -> DataLoader:
         """Clips of the demo scene; asked only when no data is given."""
-        return demo_run.datamodule(self).train_dataloader()
+        return builtin_demo.datamodule(self).train_dataloader()
 
     def val_dataloader(self) -> DataLoader | list:
         """Clips of the demo scene; asked when no validation data is given."""
-        if demo_run.is_running(self):
-            return demo_run.datamodule(self).val_dataloader()
+        if builtin_demo.is_running(self):
+            return builtin_demo.datamodule(self).val_dataloader()
         logger.warning("No validation data given: the scores will have no calibration and no threshold.")
         return []
 
     def test_dataloader(self) -> DataLoader:
         """Clips of the demo scene; asked only when no data is given."""
-        return demo_run.datamodule(self).test_dataloader()
+        return builtin_demo.datamodule(self).test_dataloader()
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -387,6 +412,14 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         Raises:
             ValueError: an option that the weights or the calibration depend on differs.
         """
+        refuse_earlier_state(checkpoint)
         refuse_other_options(checkpoint, self.hparams)
         super().on_load_checkpoint(checkpoint)
-        self.loaded_epochs = int(checkpoint.get("epoch", -1)) + 1
+        self._learned_with = dict(checkpoint["hyper_parameters"])
+        self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
+        if isinstance(self.post_processor, CalibratedPostProcessor):
+            self.post_processor.budget_in_force = self._learned_with["false_alarms_per_hour"]
+
+    def on_train_start(self) -> None:
+        """From here on the weights are those of these options."""
+        self._learned_with = dict(self.hparams)

@@ -9,7 +9,7 @@ from makers import write_numbered, write_video
 
 from anomalib_stmem.data import cache
 from anomalib_stmem.data.cache import open_cached
-from anomalib_stmem.data.frames import VideoFile, open_video
+from anomalib_stmem.video.recorded import VideoFile, open_video
 
 
 @pytest.fixture(params=["folder", "file"])

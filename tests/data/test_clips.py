@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms.v2 import Resize
 
 from anomalib_stmem.data.clips import ClipDataset, as_floats
-from anomalib_stmem.data.frames import FrameFolder
 from anomalib_stmem.data.labels import LabelledVideo, whole
 from anomalib_stmem.data.masks import MaskImages
+from anomalib_stmem.video.recorded import FrameFolder
 
 
 class CountingVideo:
@@ -143,7 +143,7 @@ def test_mixed_sizes_are_refused_by_name() -> None:
 def test_dataset_travels_without_its_decoders() -> None:
     dataset = ClipDataset([video(8)], "test", 6)
     _ = dataset[0]
-    assert pickle.loads(pickle.dumps(dataset))._reader is None  # noqa: S301
+    assert pickle.loads(pickle.dumps(dataset))._buffer is None  # noqa: S301
 
 
 def test_subset_of_videos_keeps_its_clips() -> None:

@@ -174,7 +174,7 @@ def test_training_clips_are_short_and_few_unless_told_otherwise(scene: Path) -> 
 
 
 def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anomalib_stmem.data import demo
+    from anomalib_stmem.data import walkway
 
     drawn = []
 
@@ -182,7 +182,7 @@ def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.
         drawn.append(seed)
         write_scene(root, num_training=2, num_testing=1, num_frames=12, seed=seed)
 
-    monkeypatch.setattr(demo, "write_scene", draw)
+    monkeypatch.setattr(walkway, "write_scene", draw)
     for _ in range(2):
         data = WalkwayDemo(tmp_path, scene_seed=3, **TINY_DATA)
         data.prepare_data()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from makers import square_masks, write_mask_images, write_numbered
 
-from anomalib_stmem.data.frames import FrameFolder, Video
 from anomalib_stmem.data.labels import load_intervals, load_labels, mark, split_labels, whole
 from anomalib_stmem.data.masks import MaskImages
+from anomalib_stmem.video.recorded import FrameFolder, Video
 
 COUNTS = {"a": 24, "gate/b": 24}
 

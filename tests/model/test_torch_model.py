@@ -1,11 +1,13 @@
 import itertools
 
 import pytest
+import reference
 import torch
 from torch._dynamo.testing import CompileCounter
 from trained import awaken
 
 from anomalib_stmem.model.autoencoder import Architecture
+from anomalib_stmem.model.memory import Recall
 from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
@@ -83,10 +85,53 @@ def test_stream_expects_what_the_clip_expects(options: dict) -> None:
                     torch.testing.assert_close(state[f"distance_{name}"], judged.measurements[:, step, column])
             if "sum" in state:
                 torch.testing.assert_close(state["sum"], expected.final[:, step], atol=1e-5, rtol=1e-4)
-        score, anomaly_map, state = network.step(long[:, frame], state)
+        measurements, anomaly_map, state = network.step(long[:, frame], state)
         if frame >= t:
-            torch.testing.assert_close(score, judged.score[:, frame - t], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(network.head(measurements), judged.score[:, frame - t], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(anomaly_map, judged.anomaly_map[:, frame - t, None], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("streams", ["both", "spatial", "temporal"])
+@torch.no_grad()
+def test_distances_are_those_of_the_features_behind_the_final_frame(streams: str) -> None:
+    """Eq. (15) of the map that each part of Y_hat was decoded from, found again by judging every window alone."""
+    network = build(streams=streams)
+    t, long = network.window, clips(frames=network.window + 3, batch=1)
+    judged = network.judge(long)
+    for step in range(3):
+        frame = t + step  # the one that is judged
+        if streams != "temporal":
+            # Of the sum, I_hat_{f-1} is decoded after frame f-2; alone, I_hat_f after frame f-1.
+            last = frame - 2 if streams == "both" else frame - 1
+            recall = network.spatial(long[:, last - t + 2 : last + 1]).recalls[3]
+            expected = reference.distance(_map(recall), recall.items)
+            found = judged.measurements[0, step, MEASUREMENTS.index("distance_spatial")]
+            assert float(found) == pytest.approx(expected, abs=1e-5)
+        if streams != "spatial":
+            recall = network.temporal(frame_differences(long)[:, frame - t : frame - 1]).recalls[3]
+            found = judged.measurements[0, step, MEASUREMENTS.index("distance_temporal")]
+            assert float(found) == pytest.approx(reference.distance(_map(recall), recall.items), abs=1e-5)
+
+
+def _map(recall: Recall) -> torch.Tensor:
+    """The map ``(c, h, w)`` that asked a memory last."""
+    rows = recall.features[-1]
+    return rows.T.unflatten(1, recall.read.shape[-2:])
+
+
+@pytest.mark.parametrize(
+    ("options", "lacking"),
+    [
+        ({}, set()),
+        ({"streams": "temporal"}, {"spatial", "both", "distance_spatial"}),
+        ({"streams": "spatial"}, {"temporal", "both", "distance_temporal"}),
+        ({"memory": "none"}, {"distance_spatial", "distance_temporal"}),
+    ],
+    ids=str,
+)
+def test_network_says_which_measurements_it_takes(options: dict, lacking: set[str]) -> None:
+    left_out = set(MEASUREMENTS) - set(build(**options).measured)
+    assert {name if name.startswith("distance") else name.split("_")[-1] for name in left_out} == lacking
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 7}], ids=str)

@@ -18,23 +18,23 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from anomalib_stmem.page.collect import MOST_POINTS, Media, collect
 from anomalib_stmem.page.page import as_script, write_page
-from anomalib_stmem.record.events import Moment
-from anomalib_stmem.record.video_record import VideoRecord
-from anomalib_stmem.streaming.stream import Verdict
+from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
+from anomalib_stmem.results.video_results import VideoResults
+from anomalib_stmem.video.frame import Frame
 
 EVIL = '</script><script>window.evil=1</script><img src=x onerror="window.evil=1">'
 
 
 def record(folder: Path, *alarms: range, count: int = 120, labelled: bool = False, films: bool = True) -> None:
     """A grey video of 10 frames per second with an alarm in each range."""
-    written = VideoRecord(folder, folder.name, 10.0, films)
+    written = VideoResults(folder, folder.name, 10.0, films)
     for index in range(count):
         alarm = any(index in stretch for stretch in alarms)
         shown = np.full((12, 16), 0.8 if alarm else 0.2, np.float32)
         score = 0.6 + 0.001 * index if alarm else 0.3
         verdict = None if index < 5 else Verdict(index, score, alarm, shown)
         frame = np.full((48, 64, 3), 60, np.uint8)
-        written.push(Moment(index, index / 10, frame, verdict, alarm if labelled else None))
+        written.push(JudgedFrame(Frame(index, index / 10, frame), verdict, alarm if labelled else None))
     written.close()
 
 

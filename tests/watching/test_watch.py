@@ -17,8 +17,9 @@ from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver, s
 from makers import write_numbered
 from rich.console import Console
 
-from anomalib_stmem.record.film import Film
-from anomalib_stmem.watching import reader, watch
+from anomalib_stmem.results.film import Film
+from anomalib_stmem.video import decoding, reader
+from anomalib_stmem.watching import signals, watch
 from anomalib_stmem.watching.watch import Outcome
 
 
@@ -215,7 +216,7 @@ class Growing:
 
 def test_size_that_changes(tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """A live source starts anew; a file must have one size, and keeps what was judged before."""
-    monkeypatch.setattr(reader.cv2, "VideoCapture", Growing)
+    monkeypatch.setattr(decoding.cv2, "VideoCapture", Growing)
     outcome = _watch_for(5, ["gate=0"], tmp_path / "live", said)
     assert not outcome.failures
     assert "gate: the picture changes from 64x48 to 96x64 pixels at frame 40" in said.export_text()
@@ -239,7 +240,7 @@ def test_webhook_gets_every_event_once(tmp_path: Path, said: Console) -> None:
     with receiver(failures=2) as (url, taken):
         outcome = watch.watch([str(video)], "m", tmp_path / "out", webhook=url, console=said)
     assert [json.loads(body) for body in taken] == lines(outcome)
-    assert run_of(outcome)["webhook"] == {"delivered": 4, "lost": 0}
+    assert run_of(outcome)["webhook"] == {"delivered": 4, "lost": 0, "waiting": 0}
 
 
 def test_read_only_results(tmp_path: Path, said: Console) -> None:
@@ -269,14 +270,14 @@ def test_second_signal_after_a_second_is_not_caught() -> None:
     def signal_twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(watch.IMPATIENT_AFTER + 0.1)
+        time.sleep(signals.IMPATIENT_AFTER + 0.1)
         assert stopping.is_set()
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest's workers ignore it
     try:
-        with pytest.raises(KeyboardInterrupt), watch.stopped_by_signals(stopping):
+        with pytest.raises(KeyboardInterrupt), signals.stopped_by_signals(stopping):
             signal_twice()
     finally:
         signal.signal(signal.SIGINT, before)

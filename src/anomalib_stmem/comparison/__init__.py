@@ -1,1 +1,1 @@
-"""``anomalib benchmark`` on video: STMem beside anomalib's own models, on the same frames and protocol."""
+"""In: a grid of anomalib models and videos. Out: one table, all models judged on the same frames."""

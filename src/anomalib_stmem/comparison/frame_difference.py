@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import Resize
 
 from ..model.scoring import blur
-from ..post_processor import SquashingPostProcessor
+from ..shell.post_processor import SquashingPostProcessor
 
 
 class DifferenceModel(nn.Module):

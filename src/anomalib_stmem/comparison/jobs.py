@@ -23,12 +23,12 @@ from rich.console import Console
 from ..evaluation.controls import CONTROLS
 from ..evaluation.evaluator import video_evaluator
 from ..evaluation.normalisation import SMOOTHINGS, Smoothing
-from ..evaluation.report import markdown_tables
 from ..evaluation.tables import Scores, compare_scores, single
-from ..post_processor import SquashingPostProcessor
+from ..results.report_text import markdown_tables
+from ..shell.post_processor import SquashingPostProcessor
 from . import weights  # noqa: F401  # registers the backbone
-from .judged_frames import as_frames
 from .score_record import ScoreRecord
+from .single_frames import as_single_frames
 
 if TYPE_CHECKING:
     from ..data.datamodule import ClipData
@@ -103,7 +103,7 @@ class VideoBenchmarkJob(BenchmarkJob):
             model.post_processor = SquashingPostProcessor()
         data = cast("ClipData", get_datamodule(self.config["data"]))
         if ".image." in type(model).__module__:
-            data = as_frames(data)
+            data = as_single_frames(data)
         root = self.folder / f"{self.number:02d}_{name.replace('/', '-')}"
         root.mkdir(parents=True, exist_ok=True)
         engine = Engine(

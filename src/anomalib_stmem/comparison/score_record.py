@@ -7,7 +7,8 @@ import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..evaluation.controls import control_scores
-from ..evaluation.report import gather
+from ..results.scores_table import write_scores
+from ..shell.gather import gather
 from .frame_difference import FrameDifference
 
 
@@ -46,4 +47,4 @@ class ScoreRecord(Callback):
         del pl_module
         frames, self._rows = gather(self._rows), []
         if trainer.is_global_zero:
-            frames.to_csv(self._path, index=False)
+            write_scores(frames, self._path)

@@ -1,1 +1,1 @@
-"""Video, frames, labels, clips, datamodules."""
+"""In: videos with their labels and masks. Out: clips, in anomalib's datamodules."""

@@ -1,5 +1,6 @@
 """A folder of many videos to be judged, on any number of devices, and gone on with after a stop."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,13 @@ from anomalib.data.utils import ValSplitMode
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ..video.finding import find_videos
+from ..video.frame import Planes, Size
+from ..video.identity import identity
+from ..video.names import video_name
+from ..video.recorded import Damaged, read_once
 from .clips import ClipBatch, as_floats
 from .datamodule import size_for_model
-from .frames import Damaged, Frame, FrameFolder, Size, check_whole, find_videos, planes, video_name
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +27,20 @@ logger = logging.getLogger(__name__)
 class VideoArchive(AnomalibVideoDataModule):
     """Judge every video under a folder, and write one file of scores per video as it ends.
 
-    Each video is decoded once, by one worker of one device. Its scores appear under ``results_dir`` when it is done;
-    videos whose file is there are passed over, so a run that was stopped goes on where it was. A video that cannot be
-    judged costs only itself: ``<video>.failed`` says why, and the next run tries again. For ``anomalib predict``.
+    Each video is decoded once, by one worker of one device. Its scores appear under ``results_dir`` when it is done.
+    Videos that have scores and have not changed since are passed over, so a run that was stopped goes on where it was.
+    A video that cannot be judged costs only itself: ``<video>.failed`` says why, and the next run tries again. For
+    ``anomalib predict``.
 
     Args:
         root: folder of videos, as deep as you like: files, or folders of images.
-        results_dir: gets ``videos/<video>.csv`` (frame, seconds, score, pred_score, pred_label) and ``summary.csv``.
+        results_dir: gets ``videos/<video>.csv`` (frame, seconds, score, pred_score, pred_label), ``<video>.source``
+            (size, time and hash of the video that was judged) and ``summary.csv``.
         clip_length_in_frames: the model's ``window`` + 1.
         eval_clip_length: frames per clip; the more, the fewer are encoded twice, and the more memory it takes.
         num_workers: processes per device that decode; each takes whole videos.
         damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
-        frame_rate: frames per second of videos that do not say theirs.
+        frame_rate: frames per second of videos that do not say theirs; 25 are assumed, with a warning, without it.
 
     Raises:
         ValueError: clips leave no frame to judge.
@@ -47,7 +54,7 @@ class VideoArchive(AnomalibVideoDataModule):
         eval_clip_length: int = 32,
         num_workers: int = 1,
         damaged: Damaged = "refuse",
-        frame_rate: float = 25.0,
+        frame_rate: float | None = None,
     ) -> None:
         super().__init__(1, 1, num_workers, val_split_mode=ValSplitMode.NONE)
         if eval_clip_length < clip_length_in_frames:
@@ -73,11 +80,13 @@ class VideoArchive(AnomalibVideoDataModule):
         devices, rank = (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
         # Shared out before looking what is done, which would differ from device to device.
         own = list(self.videos.items())[rank::devices]
-        left = {name: path for name, path in own if not self.scores_of(name).exists()}
+        left = {name: path for name, path in own if not self.is_done(name)}
         if len(left) < len(own):
             logger.warning(
                 "%d of %d videos have scores in %s already.", len(own) - len(left), len(own), self.results_dir
             )
+        for name in left:  # scores of what a video was before would pass for its own
+            self.scores_of(name).unlink(missing_ok=True)
         return DataLoader(
             ArchiveClips(self, left, size_for_model(trainer)),
             batch_size=None,
@@ -102,6 +111,20 @@ class VideoArchive(AnomalibVideoDataModule):
     def scores_of(self, video: str) -> Path:
         """Return the file of a video's scores."""
         return self.results_dir / "videos" / f"{video}.csv"
+
+    def source_of(self, video: str) -> Path:
+        """Return the file that says which state of a video was judged."""
+        return self.results_dir / "videos" / f"{video}.source"
+
+    def is_done(self, video: str) -> bool:
+        """Whether a video has scores, and is still the one that they are of."""
+        if not self.scores_of(video).exists():
+            return False
+        source = self.source_of(video)
+        if source.exists() and json.loads(source.read_text()) == identity(self.videos[video]):
+            return True
+        logger.warning("%s has changed since it was judged, and is judged anew.", self.videos[video])
+        return False
 
     def failure_of(self, video: str) -> Path:
         """Return the file that says why a video has no scores."""
@@ -142,21 +165,21 @@ class ArchiveClips(IterableDataset):
                 self._note_failure(name, str(error))
 
     def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
-        rate, frames = open_forwards(path, self._size, self._damaged)
-        held: list[Frame] = []
+        rate, frames = read_once(path, self._size, self._damaged)
+        held: list[Planes] = []
         number = -1  # of the last frame held
         for frame in frames:
             if len(held) == self._length:
-                yield self._clip(name, path, held, number, rate or self._rate, ends=False)
+                yield self._clip(name, path, held, number, rate or self._rate or torch.nan, ends=False)
                 held = held[-self._context :]
             held.append(frame)
             number += 1
         if number < self._context:
             msg = f"{path} has {number + 1} frames, fewer than one window and a frame to judge ({self._context + 1})."
             raise ValueError(msg)
-        yield self._clip(name, path, held, number, rate or self._rate, ends=True)
+        yield self._clip(name, path, held, number, rate or self._rate or torch.nan, ends=True)
 
-    def _clip(self, name: str, path: Path, held: list[Frame], last: int, rate: float, ends: bool) -> ClipBatch:
+    def _clip(self, name: str, path: Path, held: list[Planes], last: int, rate: float, ends: bool) -> ClipBatch:
         count = len(held) - self._context
         return ClipBatch(
             image=torch.stack([torch.from_numpy(frame) for frame in held])[None],
@@ -177,40 +200,3 @@ def archive_of(trainer: Trainer) -> VideoArchive | None:
     """
     data = getattr(trainer, "datamodule", None)
     return data if isinstance(data, VideoArchive) else None
-
-
-def open_forwards(path: Path, size_hw: Size | None, damaged: Damaged) -> tuple[float | None, Iterator[Frame]]:
-    """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
-
-    Returns:
-        Frames per second where the video says, and its frames.
-
-    Raises:
-        ValueError: nothing can be decoded. Where a size changes or, if such are refused, a file is cut off, the frames
-            raise it when they get there.
-    """
-    if path.is_dir():
-        folder = FrameFolder(path, size_hw, damaged)
-        return folder.frame_rate, folder.frames()
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    decoded, first = capture.read()
-    if not decoded:
-        msg = f"cv2 decodes no frame of {path}: no video, empty, damaged, only sound, or in a codec that cv2 lacks."
-        raise ValueError(msg)
-    size = size_hw or (first.shape[0], first.shape[1])
-    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-
-    def frames() -> Iterator[Frame]:
-        frame, going, count = first, True, 0
-        while going:
-            if frame.shape != first.shape:
-                msg = f"The frame size changes within {path}: {first.shape[:2]}, then {frame.shape[:2]}."
-                raise ValueError(msg)
-            yield planes(frame, size)
-            count += 1
-            going, frame = capture.read()
-        capture.release()
-        check_whole(path, count, announced, damaged)
-
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return (rate if 0 < rate < 1000 else None), frames()

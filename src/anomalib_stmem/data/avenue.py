@@ -7,7 +7,8 @@ import numpy as np
 import scipy.io
 from anomalib.utils.path import resolve_dataset_root
 
-from .frames import Video, find_videos
+from ..video.finding import find_videos
+from ..video.recorded import Video
 from .labels import LabelledVideo, Labels, mark, split_labels, whole
 from .masks import Masks, open_masks
 from .standard import StandardData

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .frames import Damaged, Frame, Frames, Size, Video, list_images, open_video
+from ..video.finding import list_images
+from ..video.frame import Planes, Size
+from ..video.recorded import Damaged, Video, open_video
 
 FORMAT = b"2"  # of the entries; raise it when the same file would decode or resize to other pixels
 
@@ -30,15 +32,15 @@ class CachedVideo:
         self.size_hw, self.source_hw = (height, width), (source_height, source_width)
         self.frame_rate, self.cut_off = float(rate) or None, state == "cut"
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0) -> Iterator[Planes]:
         """Return frame ``start`` and those after it, in order."""
         yield from self._mapped()[start:]
 
-    def read(self, start: int, stop: int) -> Frames:
+    def read(self, start: int, stop: int) -> Planes:
         """Return frames ``start .. stop-1`` as ``(n, 3, h, w)`` RGB in [0, 255]; a view of the file."""
         return self._mapped()[start:stop]
 
-    def _mapped(self) -> Frames:
+    def _mapped(self) -> Planes:
         # Mapped per call: it costs microseconds, and an object without open files may travel to other processes.
         return np.memmap(self._entry, np.uint8, mode="r", shape=(self.num_frames, 3, *self.size_hw))
 
@@ -50,11 +52,11 @@ def open_cached(path: Path, cache_dir: Path, size_hw: Size | None = None, damage
         path: a folder of images or a video file.
         cache_dir: of the entries; made if missing. An entry takes ``num_frames * h * w * 3`` bytes.
         size_hw: frames are resized to; ``None`` leaves them as they are.
-        damaged: as in :func:`~.frames.open_video`.
+        damaged: as in :func:`~anomalib_stmem.video.recorded.open_video`.
 
     Raises:
         OSError: the cache cannot be written; the message names it, and how much room the video needs.
-        ValueError: as :func:`~.frames.open_video`.
+        ValueError: as :func:`~anomalib_stmem.video.recorded.open_video`.
     """
     key = _content_hash(path, size_hw, damaged)
     entry = next((found for found in cache_dir.glob(f"{key}_*.rgb") if _is_whole(found)), None)

@@ -17,9 +17,9 @@ from torchvision.transforms.v2.functional import to_dtype
 from torchvision.tv_tensors import Mask as MaskTensor
 from torchvision.tv_tensors import Video as VideoTensor
 
+from .frame_buffer import OPEN_AT_ONCE, FrameBuffer
 from .labels import LabelledVideo
 from .order import SHUFFLED_FRAMES
-from .reader import OPEN_AT_ONCE, Reader
 
 
 @dataclass
@@ -44,7 +44,7 @@ class ClipBatch(VideoBatch):
     judged: Tensor | None = None  # (b, n), which frames of each clip are judged
     video_name: list[str] | None = None
     mask_known: Tensor | None = None  # (j,), false where a video without masks has an empty mask to fill the batch
-    frame_rate: Tensor | None = None  # (j,), frames per second
+    frame_rate: Tensor | None = None  # (j,), frames per second; NaN where it is not known
 
     @staticmethod
     def validate_image(image: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class ClipDataset(AnomalibVideoDataset):
         split: str,
         clip_length_in_frames: int,
         frames_between_clips: int = 1,
-        frame_rate: float = 25.0,
+        frame_rate: float | None = None,
         context: int | None = None,
     ) -> None:
         if context is not None:
@@ -112,7 +112,7 @@ class ClipDataset(AnomalibVideoDataset):
         self.videos = list(videos)
         self.split = split
         self.frame_rate = frame_rate
-        self._reader: Reader | None = None
+        self._buffer: FrameBuffer | None = None
         abnormal = [video.labels is not None and bool(video.labels[video.first : video.last].any()) for video in videos]
         self.samples = pd.DataFrame(
             {
@@ -168,15 +168,15 @@ class ClipDataset(AnomalibVideoDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave open decoders behind: they belong to one process."""
-        return self.__dict__ | {"_reader": None}
+        return self.__dict__ | {"_buffer": None}
 
     def forget_decoded(self) -> None:
-        """Start a reader of this process; called where a worker begins."""
+        """Start a buffer of this process; called where a worker begins."""
         length = self.clip_length_in_frames
         # Judging goes straight on. Training comes back within a stretch, and to the end of the stretch before; each
         # video of a stretch adds the length of a clip.
         keep = 2 * (SHUFFLED_FRAMES + OPEN_AT_ONCE * length) if self.split == "train" else length
-        self._reader = Reader(keep)
+        self._buffer = FrameBuffer(keep)
 
     def __getitem__(self, index: int) -> ClipItem:
         """Read one clip that is judged at its last frame.
@@ -195,10 +195,10 @@ class ClipDataset(AnomalibVideoDataset):
 
     def __getitems__(self, indices: Sequence[int]) -> ClipBatch:
         """Read several clips as a batch, ``image (b, t, 3, h, w)`` in bytes: faster than collating items."""
-        if self._reader is None:
+        if self._buffer is None:
             self.forget_decoded()
         clips = [self._clip(index) for index in indices]
-        images = [self._reader.read(clip.video.video, clip.start, clip.stop) for clip in clips]
+        images = [self._buffer.read(clip.video.video, clip.start, clip.stop) for clip in clips]
         _check_one_size(images, [clip.video for clip in clips])
         image = torch.from_numpy(np.stack(images))
         if self.augmentations:
@@ -218,7 +218,7 @@ class ClipDataset(AnomalibVideoDataset):
             last_frame=torch.tensor([video.last - 1 for video, _ in judged]),
             video_name=[video.name for video, _ in judged],
             mask_known=known,
-            frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate for video, _ in judged]),
+            frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate or torch.nan for video, _ in judged]),
         )
 
     def _clip(self, index: int) -> Clip:

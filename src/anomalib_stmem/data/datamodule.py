@@ -20,9 +20,10 @@ from rich.progress import track
 from torch.utils.data import DataLoader, get_worker_info
 from torchvision.transforms.v2 import Resize
 
+from ..video.frame import Size
+from ..video.recorded import Damaged, Video, open_video
 from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
-from .frames import Damaged, Size, Video, open_video
 from .labels import LabelledVideo
 from .order import ClipOrder, Share
 
@@ -56,8 +57,9 @@ class ClipData(AnomalibVideoDataModule):
         cache_dir: where decoded and resized frames are kept, ``h * w * 3`` bytes each (Ped2 at 256x256: 0.9 GB), so
             that later epochs and runs decode nothing. Defaults to no cache: each frame is decoded once per epoch.
         damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
-        frame_rate: frames per second of videos that do not say theirs, as folders of images; false alarms per hour
-            count on it.
+        frame_rate: frames per second of videos that do not say theirs, as folders of images. Without it their rate
+            stays unknown, and where seconds count (events, films, false alarms per hour) 25 is assumed, with a
+            warning.
 
     Raises:
         ValueError: another ``val_split_mode``, a number not above 0, or training clips shorter than judged ones.
@@ -81,7 +83,7 @@ class ClipData(AnomalibVideoDataModule):
         image_size: tuple[int, int] | None = None,
         cache_dir: Path | str | None = None,
         damaged: Damaged = "refuse",
-        frame_rate: float = 25.0,
+        frame_rate: float | None = None,
     ) -> None:
         super().__init__(train_batch_size, eval_batch_size, num_workers, val_split_mode=val_split_mode)
         allowed = (ValSplitMode.FROM_TRAIN, ValSplitMode.SAME_AS_TEST, ValSplitMode.NONE)
@@ -89,7 +91,7 @@ class ClipData(AnomalibVideoDataModule):
             msg = f"val_split_mode must be one of {[mode.value for mode in allowed]}; got {val_split_mode!r}."
             raise ValueError(msg)
         for name, value in (("frames_between_clips", frames_between_clips), ("frame_rate", frame_rate)):
-            if value <= 0:
+            if value is not None and value <= 0:
                 msg = f"{name} must be above 0; got {value}."
                 raise ValueError(msg)
         if train_clip_length is None:

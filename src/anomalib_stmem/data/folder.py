@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..video.finding import find_videos
+from ..video.names import video_name
+from ..video.recorded import Video
 from .datamodule import ClipData
-from .frames import Video, find_videos, video_name
 from .labels import LabelledVideo, Labels, load_intervals, load_labels, split_labels, whole
 from .masks import Masks, open_masks
 

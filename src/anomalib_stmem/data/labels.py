@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .frames import Video
+from ..video.recorded import Video
 from .masks import Mask, Masks
 
 Labels = NDArray[np.bool_]  # (num_frames,), true = abnormal

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from .frames import list_images
+from ..video.finding import list_images
 
 Mask = NDArray[np.bool_]  # (h, w), true = abnormal
 

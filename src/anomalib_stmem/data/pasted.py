@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import find_videos, open_video, video_name
+from ..video.finding import find_videos
+from ..video.names import video_name
+from ..video.recorded import open_video
 
 MIN_FRAMES = 28  # that a person must be followed through to be cut out
 MIN_AREA, MAX_WIDTH, MAX_STEP = 120 / 240**2, 60 / 240, 6 / 240  # of a person, in units of the frame's height

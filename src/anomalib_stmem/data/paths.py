@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..video.finding import videos_at
 from .datamodule import ClipData
-from .frames import VIDEO_SUFFIXES, find_videos, video_name
 from .labels import LabelledVideo, whole
 
 
@@ -39,19 +39,3 @@ class VideoPaths(ClipData):
         """
         msg = "A path is for `anomalib predict`. Train with --data VideoFolder --data.root ..."
         raise TypeError(msg)
-
-
-def videos_at(path: Path) -> dict[str, Path]:
-    """Name the videos at a path.
-
-    Raises:
-        FileNotFoundError: there is no such path, or no video under it.
-        ValueError: two videos have one name.
-    """
-    if path.is_file():
-        return {path.stem: path}
-    if not path.exists():
-        kinds = ", ".join(sorted(VIDEO_SUFFIXES))
-        msg = f"There is no {path.absolute()}. Expected a video file ({kinds}), a folder of images, or one of videos."
-        raise FileNotFoundError(msg)
-    return {video_name(video, path): video for video in find_videos(path)}

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from anomalib.utils.path import resolve_dataset_root
 
-from .frames import Video, find_videos
+from ..video.finding import find_videos
+from ..video.recorded import Video
 from .labels import LabelledVideo, load_labels, whole
 from .masks import open_masks
 from .standard import StandardData

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from anomalib.utils.path import resolve_dataset_root
 
-from .frames import list_images
+from ..video.finding import list_images
 from .labels import LabelledVideo, Labels, mark, whole
 from .masks import MaskImages
 from .standard import StandardData

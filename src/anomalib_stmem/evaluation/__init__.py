@@ -1,1 +1,1 @@
-"""What scores are worth: controls, AUROC with intervals, report, curves."""
+"""In: scores and labels of frames. Out: metrics, tables beside the controls, and thresholds."""

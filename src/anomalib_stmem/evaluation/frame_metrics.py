@@ -19,6 +19,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from ..video.frame_rate import known_rates
 from .events import Timeline, false_alarms
 from .normalisation import Normalisation, Smoothing, by_video, normalise, smooth
 
@@ -34,7 +35,7 @@ class FrameTable:
 
 
 def video_key(name: str) -> int:
-    """Turn a video's name into a number that is the same in every process; 48 bits, so exact as a float too."""
+    """Turn a video's name into a whole number that is the same in every process, for int64 tensors only."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
 
 
@@ -47,7 +48,9 @@ class _FrameMetric(Metric):
     """
 
     full_state_update = False
-    rows: list[Tensor] | Tensor
+    # Apart, because a float has no room for the key of a video; float32, because not every device has float64.
+    places: list[Tensor] | Tensor  # (n, 2) int64: key of the video, number of the frame
+    values: list[Tensor] | Tensor  # (n, 2 or more) float32: score, label, what a subclass needs besides
 
     def __init__(
         self,
@@ -58,27 +61,28 @@ class _FrameMetric(Metric):
         super().__init__(**kwargs)
         self.normalisation: Normalisation = normalisation
         self.smoothing: Smoothing = smoothing
-        self.add_state("rows", default=[], dist_reduce_fx="cat")
+        self.add_state("places", default=[], dist_reduce_fx="cat")
+        self.add_state("values", default=[], dist_reduce_fx="cat")
 
     def update(self, scores: Tensor, labels: Tensor, videos: Sequence[str], frames: Tensor, *more: Tensor) -> None:
         """Add frames: ``(b,)`` scores, labels, names of their videos, numbers, and what a subclass needs besides."""
-        keys = torch.tensor([video_key(name) for name in videos], dtype=torch.float64, device=scores.device)
-        columns = (keys, frames, scores, labels, *more)
-        assert isinstance(self.rows, list)  # noqa: S101  # torchmetrics makes it a tensor only once it is computed
-        self.rows.append(torch.stack([column.to(keys).flatten() for column in columns], dim=1))  # some have (b, 1)
+        keys = torch.tensor([video_key(name) for name in videos], device=scores.device)
+        columns = [column.to(scores.device, torch.float32).flatten() for column in (scores, labels, *more)]
+        self.places.append(torch.stack([keys, frames.to(keys).flatten()], dim=1))  # type: ignore[union-attr]
+        self.values.append(torch.stack(columns, dim=1))  # type: ignore[union-attr]
 
     def compute(self) -> Tensor:
         """Return the value in [0, 1]; ``nan`` where it is not defined."""
-        rows = dim_zero_cat(self.rows).cpu().numpy()
-        rows = rows[np.unique(rows[:, :2], axis=0, return_index=True)[1]]  # sorted by video, then frame
-        videos = np.unique(rows[:, 0], return_inverse=True)[1]
+        places = dim_zero_cat(self.places).cpu().numpy()
+        places, kept = np.unique(places, axis=0, return_index=True)  # sorted by video, then frame
+        values = dim_zero_cat(self.values).cpu().numpy()[kept].astype(np.float64)
+        videos = np.unique(places[:, 0], return_inverse=True)[1]
 
         def prepare(scores: NDArray[np.float64]) -> NDArray[np.float64]:
             return smooth(normalise(scores, self.normalisation), self.smoothing)
 
-        scores = by_video(rows[:, 2], videos, prepare)
-        table = FrameTable(scores, rows[:, 3] > 0, videos, rows[:, 1].astype(np.int64))
-        return torch.tensor(self.value(table, rows[:, 4:]), dtype=torch.float32)
+        table = FrameTable(by_video(values[:, 0], videos, prepare), values[:, 1] > 0, videos, places[:, 1])
+        return torch.tensor(self.value(table, values[:, 2:]), dtype=torch.float32)
 
     @abstractmethod
     def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
@@ -144,7 +148,7 @@ class _FalseAlarmsPerHour(_FrameMetric):
 
     def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
         """Compute from all frames; the scores are predicted labels, the further column the frame rate."""
-        rates = more[:, 0]
+        rates = known_rates(more[:, 0], "False alarms per hour")
         hours = float((1 / rates[~table.labels]).sum() / 3600)
         count = false_alarms(table.scores > 0, table.labels, Timeline(table.videos, table.frames, rates))
         return count / hours if hours else float("nan")

@@ -10,6 +10,7 @@ from sklearn.metrics import auc
 from torch import Tensor
 from torchmetrics import Metric
 
+PARTS = 2**32  # of a region, in which overlaps are counted
 FIELDS = ("anomaly_map", "gt_mask", "mask_known")
 
 
@@ -30,7 +31,7 @@ class _PixelAUROC(Metric):
     def __init__(self, num_levels: int = 1000, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.num_levels = num_levels
-        self.add_state("histogram", torch.zeros(2, num_levels + 1, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("histogram", torch.zeros(2, num_levels + 1, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, maps: Tensor, masks: Tensor, known: Tensor) -> None:
         """Add ``(b, 1, h, w)`` maps in [0, 1], ``(b, h, w)`` masks and ``(b,)`` whether each mask is known."""
@@ -41,7 +42,7 @@ class _PixelAUROC(Metric):
 
     def compute(self) -> Tensor:
         """Return the area in [0, 1]; ``nan`` without normal or without abnormal pixels."""
-        normal, abnormal = self.histogram
+        normal, abnormal = self.histogram.cpu().double()
         wins = abnormal * (normal.cumsum(0) - normal / 2)
         return (wins.sum() / (normal.sum() * abnormal.sum())).float()
 
@@ -59,7 +60,7 @@ class _AUPRO(Metric):
     """
 
     full_state_update = False
-    overlap: Tensor
+    overlap: Tensor  # of all regions together, in parts of a region
     regions: Tensor
     false_positives: Tensor
     negatives: Tensor
@@ -67,10 +68,11 @@ class _AUPRO(Metric):
     def __init__(self, fpr_limit: float = 0.3, num_levels: int = 1000, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.fpr_limit, self.num_levels = fpr_limit, num_levels
+        # Whole numbers, since not every device has float64, and float32 loses count of pixels.
         for name in ("overlap", "false_positives"):
-            self.add_state(name, torch.zeros(num_levels + 1, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros(num_levels + 1, dtype=torch.int64), dist_reduce_fx="sum")
         for name in ("regions", "negatives"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, maps: Tensor, masks: Tensor, known: Tensor) -> None:
         """Add ``(b, 1, h, w)`` maps in [0, 1], ``(b, h, w)`` masks and ``(b,)`` whether each mask is known."""
@@ -85,16 +87,17 @@ class _AUPRO(Metric):
         histogram = np.bincount((regions * size + level).ravel(), minlength=count * size).reshape(count, size)
         above = histogram[:, ::-1].cumsum(axis=1)  # pixels at or above each level, from the highest down
         self.false_positives += torch.from_numpy(above[0]).to(self.false_positives)
-        self.negatives += above[0, -1]
-        self.overlap += torch.from_numpy((above[1:] / above[1:, -1:]).sum(axis=0)).to(self.overlap)
+        self.negatives += int(above[0, -1])
+        overlap = (above[1:] / above[1:, -1:]).sum(axis=0)
+        self.overlap += torch.from_numpy(np.round(overlap * PARTS).astype(np.int64)).to(self.overlap)
         self.regions += count - 1
 
     def compute(self) -> Tensor:
         """Return the area in [0, 1]; ``nan`` without regions or without normal pixels."""
         if self.regions == 0 or self.negatives == 0:
             return torch.tensor(float("nan"))
-        fpr = np.append(0, (self.false_positives / self.negatives).cpu().numpy())
-        overlap = np.append(0, (self.overlap / self.regions).cpu().numpy())
+        fpr = np.append(0, self.false_positives.cpu().numpy() / int(self.negatives))
+        overlap = np.append(0, self.overlap.cpu().numpy() / PARTS / int(self.regions))
         inside = fpr < self.fpr_limit
         end = np.interp(self.fpr_limit, fpr, overlap)
         area = auc(np.append(fpr[inside], self.fpr_limit), np.append(overlap[inside], end))

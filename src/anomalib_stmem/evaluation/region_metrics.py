@@ -57,8 +57,8 @@ class _RegionMetric(Metric):
         self.levels = np.arange(1, num_levels + 1) / (num_levels + 1)
         self.add_state("found", default=[], dist_reduce_fx="cat")
         self.add_state("boxes", default=[], dist_reduce_fx="cat")
-        self.add_state("false_positives", torch.zeros(num_levels, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("frames", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("false_positives", torch.zeros(num_levels, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("frames", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, maps: Tensor, masks: Tensor, known: Tensor, videos: Sequence[str], frames: Tensor) -> None:
         """Add ``(b, 1, h, w)`` maps in [0, 1], ``(b, h, w)`` masks, whether they are known, and where they are from."""
@@ -93,7 +93,7 @@ class _RegionMetric(Metric):
         """Return which regions are found at each level, where they are, and false positives per frame."""
         found = dim_zero_cat(self.found).cpu().numpy() > 0
         boxes = dim_zero_cat(self.boxes).cpu().numpy()
-        return found, boxes, (self.false_positives / self.frames).cpu().numpy()
+        return found, boxes, self.false_positives.cpu().numpy() / int(self.frames)
 
 
 class _RBDC(_RegionMetric):

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from ..model.scoring import MEASUREMENTS, ScoreHead
-from . import protocol
+from . import bootstrap
 from .controls import CONTROLS
 from .frame_metrics import auroc
 from .normalisation import NORMALISATIONS, Array, Normalisation, Smoothing, bounds, by_video, normalise, smooth
@@ -44,19 +44,19 @@ def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing
     """
     videos = frames.video.factorize()[0]
     labels = frames.label.to_numpy() > 0
-    draws = protocol.resamples(int(videos.max()) + 1)
+    draws = bootstrap.resamples(int(videos.max()) + 1)
     table: dict[str, dict[str, float]] = {name: {} for name in scores_of}
     for how in NORMALISATIONS:
         compared = {
             name: by_video(scores(how), videos, lambda own: smooth(own, smoothing))
             for name, scores in scores_of.items()
         }
-        wins = {name: protocol.win_table(scores, labels, videos) for name, scores in compared.items()}
+        wins = {name: bootstrap.win_table(scores, labels, videos) for name, scores in compared.items()}
         for name, own in wins.items():
-            interval = protocol.micro_interval(own, draws)
+            interval = bootstrap.micro_interval(own, draws)
             figures = {"": own.micro(), "_low": interval.low, "_high": interval.high}
             if REFERENCE in wins:
-                gain = protocol.micro_interval(own, draws, against=wins[REFERENCE])
+                gain = bootstrap.micro_interval(own, draws, against=wins[REFERENCE])
                 figures |= {"_gain_low": gain.low, "_gain_high": gain.high}
             else:
                 figures |= {"_gain_low": float("nan"), "_gain_high": float("nan")}
@@ -69,10 +69,11 @@ def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing
 
 
 def candidates(frames: pd.DataFrame, head: ScoreHead) -> dict[str, Scores]:
-    """Everything that could be the score of a frame."""
+    """Everything that could be the score of a frame; a network of one stream has no error of the other."""
     result: dict[str, Scores] = {"STMem": lambda how: fused(frames, head, how)}
     for error in ("sum", "spatial", "temporal"):
-        result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"], frames)
+        if f"psnr_{head.area}_{error}" in frames:
+            result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"], frames)
     return result | {f"control: {name}": single(frames[name], frames) for name in CONTROLS}
 
 
@@ -85,7 +86,7 @@ def single(values: pd.Series, frames: pd.DataFrame) -> Scores:
 def fused(frames: pd.DataFrame, head: ScoreHead, how: Normalisation) -> Array:
     """Eq. (16) with the bounds of ``g`` as named; the paper takes them ``per_video``."""
     result = np.empty(len(frames))
-    compensated = head.compensate(torch.tensor(frames[list(MEASUREMENTS)].to_numpy(float))).cpu().numpy()
+    compensated = head.compensate(torch.tensor(_measurements(frames))).cpu().numpy()
     calibrated = torch.stack([head.lower, head.upper]).cpu().double().numpy().T
     for rows in frames.groupby("video", sort=False).indices.values():
         own = compensated[rows]
@@ -93,6 +94,15 @@ def fused(frames: pd.DataFrame, head: ScoreHead, how: Normalisation) -> Array:
         lower, upper = (torch.tensor(np.stack(side, axis=1)) for side in zip(*limits, strict=True))
         result[rows] = head.fuse(torch.tensor(own), lower, upper).numpy()
     return result
+
+
+def _measurements(frames: pd.DataFrame) -> Array:
+    """Return all of MEASUREMENTS; an error that the network lacks is scored as the sum, a distance as 0."""
+    columns = {name: frames.get(name, 0.0) for name in MEASUREMENTS}
+    for name in set(MEASUREMENTS) - set(frames):
+        if name.startswith("psnr"):
+            columns[name] = frames[f"psnr_{name.split('_')[1]}_sum"]
+    return pd.DataFrame(columns).to_numpy(float)
 
 
 def _padded(scores: Array, labels: np.ndarray, videos: np.ndarray) -> float:

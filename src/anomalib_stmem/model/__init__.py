@@ -1,1 +1,1 @@
-"""Clips, streams, memory, prediction, score: tensors only."""
+"""In: clips or frames as tensors. Out: predictions, anomaly maps and scores. Torch only."""

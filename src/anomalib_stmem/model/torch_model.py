@@ -14,11 +14,20 @@ A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each fra
 from typing import Any, Literal, NamedTuple
 
 import torch
-from anomalib.data import InferenceBatch
 from torch import Tensor, nn
 
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
-from .scoring import ErrorName, ScoreHead, error_maps, measure, memory_distance, motion_of
+from .scoring import (
+    AREAS,
+    ERRORS,
+    MEASUREMENTS,
+    ErrorName,
+    ScoreHead,
+    error_maps,
+    measure,
+    memory_distance,
+    motion_of,
+)
 
 Streams = Literal["both", "spatial", "temporal"]
 Precision = Literal["auto", "float32", "bf16"]
@@ -43,6 +52,15 @@ class Judgement(NamedTuple):
     measurements: Tensor  # (b, s, len(MEASUREMENTS))
     score: Tensor  # (b, s): S of Eq. (16), calibrated on normal video
     anomaly_map: Tensor  # (b, s, h, w): squared error on the [0, 1] scale
+
+
+class Judged(NamedTuple):
+    """One row per judged frame; the fields of anomalib's ``InferenceBatch``, which its components take and return."""
+
+    pred_score: Tensor  # (n,)
+    pred_label: Tensor | None  # (n,), true = abnormal; None where scores are raw
+    anomaly_map: Tensor  # (n, 1, h, w)
+    pred_mask: Tensor | None = None  # (n, 1, h, w), true = abnormal
 
 
 def frame_differences(clips: Tensor) -> Tensor:
@@ -131,19 +149,35 @@ class STMemModel(nn.Module):
             if stream is not None and stream.recalls:
                 by_map = memory_distance(stream.recalls[NUM_SCALES - 1])  # at the bottleneck
                 by_step = by_map.unflatten(0, stream.frames.shape[1::-1])  # time first
-                # The spatial stream decodes one step more; both distances are those of the features behind Y_hat.
-                distances[name] = by_step[: expected.final.shape[1]].T
+                # Those of the features behind Y_hat. The spatial stream decodes one step more than is judged: with the
+                # temporal stream Y_hat_f rests on I_hat_{f-1}, alone on I_hat_f.
+                steps = slice(None, -1) if name == "spatial" and expected.temporal is not None else slice(1, None)
+                distances[name] = (by_step[steps] if name == "spatial" else by_step).T
         motion = motion_of(frame_differences(clips)[:, self.window - 1 :])
         measurements = measure(maps, distances, motion)
         return Judgement(expected.final, measurements, self.head(measurements), self.head.shown(maps))
 
-    def forward(self, clips: Tensor) -> InferenceBatch:
+    def forward(self, clips: Tensor) -> Judged:
         """Judge every judgeable frame of ``(b, n, c, h, w)`` clips, clip by clip: one row per judged frame.
 
         A window of ``t + 1`` frames gives ``pred_score (b,)`` and ``anomaly_map (b, 1, h, w)``.
         """
         judged = self.judge(clips)
-        return InferenceBatch(pred_score=judged.score.flatten(), anomaly_map=judged.anomaly_map.flatten(0, 1)[:, None])
+        return Judged(judged.score.flatten(), None, judged.anomaly_map.flatten(0, 1)[:, None])
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of the measurements that this network really takes.
+
+        The others of :data:`~.scoring.MEASUREMENTS` are errors and distances of a stream or memory that it lacks.
+        """
+        own = [name for name in ("spatial", "temporal") if getattr(self, name) is not None]
+        remembers = [name for name in own if str(NUM_SCALES - 1) in getattr(self, name).memories]
+        lacking = {f"psnr_{area}_{error}" for area in AREAS for error in ERRORS if error not in {"sum", *own}}
+        if len(own) == 2:
+            lacking -= {f"psnr_{area}_both" for area in AREAS}
+        lacking |= {f"distance_{name}" for name in ("spatial", "temporal") if name not in remembers}
+        return tuple(name for name in MEASUREMENTS if name not in lacking)
 
     # -- streams -----------------------------------------------------------------------------------------------------
 
@@ -170,23 +204,24 @@ class STMemModel(nn.Module):
         if len(streams) == 2:
             state["sum"] = blank
         if self.head.prediction_weight < 1:
-            waits = ("distance_next_spatial",) if "spatial" in streams else ()
+            waits = ("distance_next_spatial",) if len(streams) == 2 else ()
             state |= dict.fromkeys((*(f"distance_{name}" for name in streams), *waits), blank[:, 0, 0, 0])
         return state
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Judge the next frame of each video by what was expected of it, then say what is expected of the one after.
+        """Measure the next frame of each video by what was expected of it, then say what is expected of the one after.
 
         Args:
             frames: ``(b, c, h, w)`` in [-1, 1].
             state: that this returned for the frames before, or :meth:`empty_state`.
 
         Returns:
-            Score ``(b,)`` and anomaly map ``(b, 1, h, w)`` as :meth:`judge` has them, meaningless for the first ``t``
-            frames of a video; and the new state.
+            Measurements ``(b, len(MEASUREMENTS))``, of which only those that decide the score are filled in, and
+            anomaly map ``(b, 1, h, w)`` as :meth:`judge` has them, meaningless for the first ``t`` frames of a video;
+            and the new state.
         """
         difference = frames - state["frame"]
-        score, anomaly_map = self._judge_next(frames, difference, state)
+        measurements, anomaly_map = self._measure_next(frames, difference, state)
         new = {"frame": frames}
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._use_bfloat16(frames.device)):
             for name, stream in self.scored_streams.items():
@@ -204,9 +239,9 @@ class STMemModel(nn.Module):
         if "distance_next_spatial" in state:  # that behind the next frame's sum is the one behind the frame before it
             new["distance_next_spatial"] = new["distance_spatial"]
             new["distance_spatial"] = state["distance_next_spatial"]
-        return score, anomaly_map, {name: new[name] for name in state}
+        return measurements, anomaly_map, {name: new[name] for name in state}
 
-    def _judge_next(self, frames: Tensor, difference: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def _measure_next(self, frames: Tensor, difference: Tensor, state: State) -> tuple[Tensor, Tensor]:
         errors: dict[ErrorName, Tensor] = {}
         if "spatial" in state:
             errors["spatial"] = (state["spatial"] - frames)[:, None]
@@ -218,7 +253,7 @@ class STMemModel(nn.Module):
             name: state[f"distance_{name}"][:, None] for name in self.scored_streams if f"distance_{name}" in state
         }
         measurements = measure(maps, distances, motion_of(difference[:, None]), self.head.wanted)
-        return self.head(measurements)[:, 0], self.head.shown(maps)
+        return measurements[:, 0], self.head.shown(maps)
 
     def _update_memories(self, *predictions: StreamPrediction | None) -> None:
         for stream, prediction in zip((self.spatial, self.temporal), predictions, strict=True):

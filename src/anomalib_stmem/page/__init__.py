@@ -1,1 +1,1 @@
-"""Results as one HTML page that needs neither network nor server."""
+"""In: a results folder. Out: one HTML page that needs neither network nor server."""

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..data.frames import natural_order
-from ..record.files import ANNOTATED, EVENTS, PLAIN, RUN, SCORES, STRIP, THRESHOLD
+from ..results.files import ANNOTATED, EVENTS, PLAIN, RUN, SCORES, STRIP
+from ..results.judged_frame import THRESHOLD
+from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
 THUMBNAIL = 240  # pixels, width

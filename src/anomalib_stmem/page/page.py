@@ -1,13 +1,12 @@
 """Puts the data, the style and the script of the page into one file."""
 
 import html
-import json
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..record.files import whole_file
+from ..results.files import to_json, whole_file
 from .collect import Media, collect
 
 
@@ -47,4 +46,4 @@ def write_page(results: Path | str, page: Path | str | None = None) -> Path:
 
 def as_script(data: Any) -> str:  # noqa: ANN401  # whatever JSON holds
     """Write JSON that nothing in it can end the element it stands in."""
-    return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return to_json(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

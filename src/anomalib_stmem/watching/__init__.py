@@ -1,1 +1,1 @@
-"""Live: sources -> frames at the training rate -> streams -> events, told as they happen."""
+"""In: what to watch and a trained model. Out: events as they happen, or a threshold set anew."""

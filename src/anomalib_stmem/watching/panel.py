@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .lane import Watched
+from ..video.source import masked
+from .watched import Watched
 
 BAR = 20  # characters of the score, of which the threshold is half
 
@@ -19,28 +21,30 @@ class Panel:
 
     Args:
         console: to print on.
-        watched: gives the sources.
     """
 
-    def __init__(self, console: Console, watched: Callable[[], Sequence[Watched]]) -> None:
-        self._console, self._watched = console, watched
-        self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=4, transient=True)
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
-    def shown(self) -> AbstractContextManager:
-        """Show it for as long as a block runs."""
-        return self._live if self._console.is_terminal else nullcontext()
+    def showing(self, watched: Callable[[], Sequence[Watched]]) -> AbstractContextManager:
+        """Show what is watched for as long as a block runs."""
+        if not self._console.is_terminal:
+            return nullcontext()
+        table = partial(self._draw, watched)
+        return Live(get_renderable=table, console=self._console, refresh_per_second=4, transient=True)
 
     def tell(self, sentence: str) -> None:
         """Print a sentence."""
-        self._console.print(Text(f"{time.strftime('%H:%M:%S')} {sentence}"), soft_wrap=True)
+        self._console.print(Text(f"{time.strftime('%H:%M:%S')} {masked(sentence)}"), soft_wrap=True)
 
-    def _draw(self) -> Table:
+    @staticmethod
+    def _draw(watched: Callable[[], Sequence[Watched]]) -> Table:
         table = Table(
             box=None, padding=(0, 2, 0, 0), caption="Ctrl-C ends and writes everything.", caption_justify="left"
         )
         for heading in ("source", "state", "score", "", "frames/s", "done", "events", "judged", "dropped", "gaps"):
             table.add_column(heading, justify="left" if heading in {"source", "state", ""} else "right")
-        for one in self._watched():
+        for one in watched():
             score = "" if one.verdict is None else f"{one.verdict.score:.2f}"
             read, total = one.reader.num_read, one.reader.num_announced
             done = f"{min(100, 100 * read // total)} %" if total else ""

@@ -1,30 +1,29 @@
 """Watch video: frames in, events out, until the sources end or somebody says stop."""
 
-import signal
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from ..streaming.backends import BackendName
-from ..streaming.stream import FrameStreams
-from .journal import Journal
-from .lane import Lane, Watched
+from ..runtime.backends import BackendName
+from ..runtime.stream import FrameStreams
+from ..video.frame import Frame
+from ..video.frame_rate import ASSUMED_RATE
+from ..video.reader import Reader
+from ..video.source import Source, find_sources
 from .panel import Panel
-from .reader import Arrived, Reader
-from .source import Source, find_sources
+from .playlist import Playlist
+from .run_folder import RunFolder, earlier_folders
+from .signals import stopped_by_signals
+from .watched import Watched
 from .webhook import Webhook, check_url
 
-FILES = "<files>"  # the lane of files, which are watched one after the other; no source can have this name
-
-IMPATIENT_AFTER = 1.0  # seconds; some senders signal twice at once, as `timeout` does
+FILES = "<files>"  # the playlist of files, which are watched one after the other; no source can have this name
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def watch(
     SIGINT and SIGTERM end it with everything written.
 
     Args:
-        sources: as :func:`~.source.find_sources` takes them.
-        ckpt: a checkpoint, or an exported step; as :func:`~anomalib_stmem.streaming.backends.open_backend` takes it.
+        sources: as :func:`~anomalib_stmem.video.source.find_sources` takes them.
+        ckpt: a checkpoint, or an exported step; as :func:`~anomalib_stmem.runtime.backends.open_backend` takes it.
         results: folder of the results; where it holds an earlier watch, its name gets a number.
         films: whether to film the whole video, and not only events; by default of files, not of live sources.
         margin: seconds that the clip of an event shows before and after it.
@@ -71,11 +70,11 @@ def watch(
     if webhook is not None:
         check_url(webhook)
     found = find_sources(sources)
-    lanes = {source.name: [source] for source in found if source.kind != "file"}
+    playlists = {source.name: [source] for source in found if source.kind != "file"}
     files = [source for source in found if source.kind == "file"]
     if files:
-        lanes[FILES] = files
-    streams = FrameStreams(ckpt, list(lanes), backend)
+        playlists[FILES] = files
+    streams = FrameStreams(ckpt, list(playlists), backend)
     if not streams.info.is_calibrated:
         msg = f"{ckpt} has no threshold, since it has seen no normal video but its training's. Run `stmem calibrate`."
         raise ValueError(msg)
@@ -84,9 +83,12 @@ def watch(
         "model": {"file": str(ckpt)} | {name: v for name, v in asdict(streams.info).items() if name != "state"},
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
-    watching = _Watching(streams, Journal(Path(results), about), films, margin, webhook, patience, console or Console())
+    folder = RunFolder(Path(results), about)
+    panel = Panel(console or Console())
+    hook = None if webhook is None else Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
+    watching = _Watching(streams, folder, films, margin, hook, patience, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
-        return watching.run(lanes)
+        return watching.run(playlists)
 
 
 class _Watching:
@@ -95,34 +97,35 @@ class _Watching:
     def __init__(
         self,
         streams: FrameStreams,
-        journal: Journal,
+        folder: RunFolder,
         films: bool | None,
         margin: float,
-        webhook: str | None,
+        webhook: Webhook | None,
         patience: float,
-        console: Console,
+        panel: Panel,
     ) -> None:
         self.stopping, self.arrived = threading.Event(), threading.Event()
-        self._streams, self._journal = streams, journal
+        self._streams, self._folder = streams, folder
         self._films, self._margin, self._patience = films, margin, patience
         self._watched: list[Watched] = []
-        self._panel = Panel(console, self._shown)
-        self._webhook = None if webhook is None else Webhook(webhook, self._panel.tell)
+        self._panel, self._webhook = panel, webhook
 
-    def run(self, lanes_of: dict[str, list[Source]]) -> Outcome:
-        lanes = [Lane(name, sources, self._open, self.arrived) for name, sources in lanes_of.items()]
+    def run(self, sources_of: dict[str, list[Source]]) -> Outcome:
+        playlists = [Playlist(name, sources, self._open, self.arrived) for name, sources in sources_of.items()]
         try:
-            with self._panel.shown():
+            with self._panel.showing(self._shown):
                 if self._streams.info.frame_rate is None:
                     self._panel.tell(
-                        "The model does not say the frame rate of its training video: every frame is judged."
+                        "The model does not say the frame rate of its training video: every frame is judged, and "
+                        f"a folder of images counts as {ASSUMED_RATE:g} frames per second. Train with "
+                        "--data.frame_rate to say it."
                     )
-                while not self.stopping.is_set() and not all(lane.is_done for lane in lanes):
+                while not self.stopping.is_set() and not all(one.is_done for one in playlists):
                     self.arrived.clear()
-                    if not self._judge_next(lanes):
+                    if not self._judge_next(playlists):
                         self.arrived.wait(0.1)
-                for lane in lanes:
-                    left = lane.give_up()
+                for playlist in playlists:
+                    left = playlist.give_up()
                     if left is not None:
                         self._close(left)
         except BaseException:
@@ -134,16 +137,16 @@ class _Watching:
             raise
         self._end()
         failures = [one.failure for one in self._watched if one.failure is not None]
-        return Outcome(self._journal.folder, sum(one.num_events for one in self._watched), failures)
+        return Outcome(self._folder.path, sum(one.num_events for one in self._watched), failures)
 
     def _end(self) -> None:
         for one in self._watched:
             one.reader.wait()
         told = None
         if self._webhook is not None:
-            self._webhook.close()
-            told = {"delivered": self._webhook.num_delivered, "lost": self._webhook.num_lost}
-        self._journal.close([one.as_dict() for one in self._watched], told)
+            waiting = self._webhook.close()
+            told = {"delivered": self._webhook.num_delivered, "lost": self._webhook.num_lost, "waiting": waiting}
+        self._folder.close([one.as_dict() for one in self._watched], told)
 
     def _shown(self) -> list[Watched]:
         """Of many files, the last to end; everything that goes on."""
@@ -151,28 +154,28 @@ class _Watching:
 
     def _open(self, source: Source) -> Watched:
         reader = Reader(source, self._streams.info.frame_rate, self.arrived, self._panel.tell, self._patience)
-        folder, films, margin = self._journal.folder, self._films, self._margin
+        folder, films, margin = self._folder.path, self._films, self._margin
         watched = Watched(source, reader, folder, films, margin, self._announce, self._panel.tell)
         self._watched.append(watched)
         return watched
 
-    def _judge_next(self, lanes: list[Lane]) -> bool:
+    def _judge_next(self, playlists: list[Playlist]) -> bool:
         """Judge a frame of each source that has one; false if none has."""
-        frames: dict[str, Arrived] = {}
-        for lane in lanes:
-            arrived, ended = lane.next()
+        frames: dict[str, Frame] = {}
+        for playlist in playlists:
+            frame, ended = playlist.next()
             if ended is not None:
-                self._streams.reset(lane.name)
+                self._streams.reset(playlist.name)
                 self._close(ended)
-            if arrived is not None and lane.watched is not None:
-                frames[lane.name] = arrived
-                if arrived.is_new_start and arrived.index:
-                    lane.watched.num_gaps += 1
-                    self._streams.reset(lane.name)
-        verdicts = self._streams.push({name: arrived.frame for name, arrived in frames.items()})
-        for lane in lanes:
-            if lane.name in frames and lane.watched is not None:
-                lane.watched.push(frames[lane.name], verdicts[lane.name])
+            if frame is not None and playlist.watched is not None:
+                frames[playlist.name] = frame
+                if frame.follows_gap and frame.index:
+                    playlist.watched.num_gaps += 1
+                    self._streams.reset(playlist.name)
+        verdicts = self._streams.push({name: frame.image for name, frame in frames.items()})
+        for playlist in playlists:
+            if playlist.name in frames and playlist.watched is not None:
+                playlist.watched.push(frames[playlist.name], verdicts[playlist.name])
         return bool(frames)
 
     def _close(self, watched: Watched) -> None:
@@ -185,38 +188,10 @@ class _Watching:
 
     def _announce(self, state: str, event: dict[str, Any]) -> None:
         folder = next(one.folder for one in reversed(self._watched) if one.source.name == event["video"])
-        below = folder.relative_to(self._journal.folder)
+        below = folder.relative_to(self._folder.path)
         told = {"state": state} | event | {name: (below / event[name]).as_posix() for name in ("snapshot", "clip")}
-        self._journal.note(told)
+        self._folder.add_event(told)
         if self._webhook is not None:
             self._webhook.send(told)
         if state == "began":
             self._panel.tell(f"{event['video']}: ALARM at {event['start']:.1f} s. {event['reason']}")
-
-
-@contextmanager
-def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
-    """Set events at SIGINT and SIGTERM; who signals again after a second gets what the signal usually does."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    first: float | None = None
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        now = time.monotonic()
-        if first is not None and now - first > IMPATIENT_AFTER:
-            signal.signal(number, before[signal.Signals(number)])
-            signal.raise_signal(number)
-        first = now if first is None else first
-        for event in events:
-            event.set()
-
-    if threading.current_thread() is not threading.main_thread():  # who calls from a thread minds signals
-        yield
-        return
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

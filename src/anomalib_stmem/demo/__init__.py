@@ -1,0 +1,1 @@
+"""In: nothing. Out: a trained model, watched videos and the report, all of the drawn walkway."""

@@ -1,0 +1,105 @@
+"""A checkpoint on disk: how it is read, what a model must share with it, and how a new calibration gets into it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError  # only the exception: weights_only executes nothing
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .scoring import MEASUREMENTS
+
+# The options that weights, calibration or score depend on.
+FIXED_BY_CHECKPOINT = (
+    *("streams", "window", "channels", "image_size", "width", "stem", "rtsm", "shift_fraction", "rcam", "skips"),
+    *("residual", "memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
+    *("score_area", "score_error", "score_relative", "prediction_weight"),
+)
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Load a checkpoint of STMem on the CPU, without executing code in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, that of another model, or one of an earlier state of this package.
+    """
+    if not Path(path).is_file():
+        msg = f"There is no file {Path(path).absolute()}."
+        raise FileNotFoundError(msg)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["hyper_parameters"]["score_error"], checkpoint["state_dict"]["model.head.lower"]
+    except (RuntimeError, KeyError, EOFError, UnpicklingError, AttributeError, TypeError, ValueError) as error:
+        msg = f"{path} is no checkpoint of STMem: damaged, of another model, or no checkpoint at all."
+        raise ValueError(msg) from error
+    refuse_earlier_state(checkpoint)
+    return checkpoint
+
+
+def refuse_earlier_state(checkpoint: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint from before an option or measurement of today.
+
+    Raises:
+        ValueError: it is one; the message says what it lacks.
+    """
+    saved, kept = checkpoint.get("hyper_parameters", {}), checkpoint.get("state_dict", {})
+    lacking = [f"--model.{name}" for name in FIXED_BY_CHECKPOINT if name not in saved]
+    bounds = kept.get("model.head.lower")
+    if bounds is not None and len(bounds) != len(MEASUREMENTS):
+        lacking.append(f"there were {len(MEASUREMENTS)} measurements of a frame")
+    if "post_processor.normal_hours" in kept and "post_processor.frame_rate" not in kept:
+        lacking.append("the frame rate of the training video was kept")
+    if lacking:
+        msg = (
+            f"The checkpoint is from an earlier state of anomalib-stmem, before {lacking[0]}; its network and "
+            "calibration do not fit this one. Train anew, or install the version that it was made with."
+        )
+        raise ValueError(msg)
+
+
+def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
+
+    Args:
+        checkpoint: as Lightning saved it.
+        own: options of the model that loads it.
+
+    Raises:
+        ValueError: an option of :data:`FIXED_BY_CHECKPOINT` differs, with the flags to add in the message.
+    """
+    saved = checkpoint["hyper_parameters"]
+    differing = {name: saved[name] for name in FIXED_BY_CHECKPOINT if as_list(saved[name]) != as_list(own[name])}
+    if differing:
+        flags = " ".join(f"--model.{name} {_as_flag(value)}" for name, value in differing.items())
+        now = ", ".join(f"{name}={as_list(own[name])}" for name in differing)
+        msg = f"The checkpoint was made with other options than this model ({now}). Add: {flags}"
+        raise ValueError(msg)
+
+
+def write_recalibrated(source: Path, target: Path, values: Mapping[str, Tensor], budget: float) -> None:
+    """Write a checkpoint with other values of calibration; weights and options stay.
+
+    Args:
+        source: checkpoint to start from.
+        target: file to write.
+        values: by their names in the checkpoint; names that it lacks are passed over.
+        budget: false alarms per hour that the threshold is for.
+    """
+    checkpoint = read_checkpoint(source)
+    kept = checkpoint["state_dict"]
+    kept.update({name: value.clone() for name, value in values.items() if name in kept})
+    checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
+    torch.save(checkpoint, target)
+
+
+def as_list(value: Any) -> Any:  # noqa: ANN401
+    """Turn tuples into lists, which is what a file gives back."""
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+def _as_flag(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, tuple | list):
+        return f"[{','.join(str(part) for part in value)}]"
+    return "null" if value is None else str(value)

@@ -1,0 +1,190 @@
+"""A trained model without its trainer: all that streaming, export, calibration and reports need of a checkpoint."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from .autoencoder import Architecture
+from .calibration import CHECKPOINT_NAMES, Calibration
+from .checkpoint import FIXED_BY_CHECKPOINT, as_list, read_checkpoint
+from .scoring import ScoreHead
+from .torch_model import Judged, STMemModel
+
+USUAL_TRANSFORMS = {"Resize", "Grayscale", "Normalize"}
+LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue in grey, as torchvision has it
+
+
+class Preparation(nn.Module):
+    """Turn ``(..., 3, h, w)`` RGB in [0, 1] into what the network reads: grey if it is, and in [-1, 1]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return ``(..., channels, h, w)``."""
+        if self.channels == 1:
+            red, green, blue = frames.unbind(dim=-3)
+            frames = (LUMA[0] * red).add(green, alpha=LUMA[1]).add(blue, alpha=LUMA[2]).unsqueeze(-3)
+        return (frames - 0.5) / 0.5
+
+
+class TrainedModel(nn.Module):
+    """Network, score, scale, thresholds and options: what a checkpoint holds.
+
+    Args:
+        network: with its score head.
+        calibration: maps a raw :class:`~.torch_model.Judged` to a calibrated one; ``None`` leaves scores raw.
+        options: of the training that made it; they also name what set the threshold.
+        epochs: that it was trained.
+        preparation: from frames in [0, 1] to what the network reads; :class:`Preparation` by default.
+    """
+
+    def __init__(
+        self,
+        network: STMemModel,
+        calibration: nn.Module | None,
+        options: Mapping[str, Any],
+        epochs: int = 0,
+        preparation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.calibration = network, calibration
+        self.preparation = preparation or Preparation(network.channels)
+        self.options, self.epochs = dict(options), epochs
+
+    @classmethod
+    def load(cls, path: Path | str) -> "TrainedModel":
+        """Read a checkpoint on the CPU, without executing code in it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no checkpoint of STMem, of an earlier state of this package, or has components of its own.
+        """
+        checkpoint = read_checkpoint(path)
+        options, state = checkpoint["hyper_parameters"], checkpoint["state_dict"]
+        enabled = checkpoint.get("anomalib_components_enabled") or {}
+        used = checkpoint.get("anomalib_pre_processor_config") or {}
+        own_steps = _names_of_transforms(used.get("transform")) - USUAL_TRANSFORMS
+        if own_steps or not enabled.get("pre_processor", True):
+            msg = (
+                f"{path} was trained with a pre-processor of its own, which only anomalib can rebuild. "
+                "Give the model itself instead: STMem.load_from_checkpoint(path, pre_processor=...)."
+            )
+            raise ValueError(msg)
+        network = build_network(options)
+        try:
+            network.load_state_dict(_below("model.", state))
+        except RuntimeError as error:
+            msg = f"{path} is no checkpoint of STMem: its weights do not fit its options."
+            raise ValueError(msg) from error
+        calibration = None
+        if enabled.get("post_processor", True):
+            kept = _below("post_processor.", state)
+            values = {ours: kept[theirs] for ours, theirs in CHECKPOINT_NAMES.items() if theirs in kept}
+            config = checkpoint.get("anomalib_post_processor_config") or {}
+            sensitivities = (config.get(f"{kind}_sensitivity", 0.5) for kind in ("image", "pixel"))
+            calibration = Calibration(values, options["false_alarms_per_hour"], *sensitivities)
+        return cls(network, calibration, options, int(checkpoint.get("epoch", -1)) + 1).eval()
+
+    @property
+    def window(self) -> int:
+        """Frames that the network looks at before the one that it judges."""
+        return self.network.window
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the frames that it takes."""
+        height, width = self.options["image_size"]
+        return int(height), int(width)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether scores have a threshold."""
+        return bool(getattr(self.calibration, "is_calibrated", False))
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames per second of the training video; ``None`` where it is not known."""
+        rate = float(getattr(self.calibration, "frame_rate", math.nan))
+        return None if math.isnan(rate) else rate
+
+    def explain_threshold(self) -> str:
+        """Say what the threshold rests on."""
+        if isinstance(self.calibration, Calibration):
+            return self.calibration.explain()
+        return "The threshold is as the post-processor set it." if self.calibration else "There is no threshold."
+
+    def forward(self, clips: Tensor) -> Judged:
+        """Judge every frame of ``(b, n, 3, h, w)`` clips in [0, 1] that has a full window before it; a row for each."""
+        return self.calibrated(self.network(self.preparation(clips)))
+
+    def calibrated(self, judged: Judged) -> Judged:
+        """Map raw scores and maps to the scale of this model."""
+        return judged if self.calibration is None else Judged(**self.calibration(judged)._asdict())
+
+    def fingerprint(self) -> str:
+        """Hash everything that decides a score: options, weights, memory, calibration and thresholds."""
+        options = [(name, as_list(self.options[name])) for name in FIXED_BY_CHECKPOINT]
+        digest = hashlib.sha256(repr(options).encode())
+        state = {f"model.{name}": value for name, value in self.network.state_dict().items()}
+        if isinstance(self.calibration, Calibration):
+            state |= self.calibration.state()
+        elif self.calibration is not None:
+            state |= self.calibration.state_dict()
+        for name, value in sorted(state.items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+class HasTrained(Protocol):
+    """A shell around a trained model, such as the LightningModule."""
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model without the shell."""
+        ...
+
+
+ModelOrPath = TrainedModel | HasTrained | Path | str
+
+
+def as_trained(source: ModelOrPath) -> TrainedModel:
+    """Load a checkpoint; take a model out of its shell; hand back what is one already."""
+    if isinstance(source, TrainedModel):
+        return source
+    return TrainedModel.load(source) if isinstance(source, Path | str) else source.trained
+
+
+def build_network(options: Mapping[str, Any]) -> STMemModel:
+    """Make the network that the options of :class:`~anomalib_stmem.STMem` describe, with first weights."""
+    architecture = Architecture(**{name: options[name] for name in Architecture.__dataclass_fields__})
+    head = ScoreHead(
+        options["score_area"], options["score_error"], options["prediction_weight"], options["score_relative"]
+    )
+    return STMemModel(architecture, head, options["streams"], options["precision"])
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _names_of_transforms(config: Any) -> set[str]:  # noqa: ANN401  # plain data of any depth
+    """Find the class names in what anomalib saves of a transform."""
+    if isinstance(config, Mapping):
+        own = {str(config["class_path"]).rsplit(".", 1)[-1]} - {"Compose"} if "class_path" in config else set()
+        return own.union(*(_names_of_transforms(value) for value in config.values()))
+    return (
+        set().union(*(_names_of_transforms(value) for value in config)) if isinstance(config, list | tuple) else set()
+    )
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what JSON gives back as it was."""
+    lists = {name: as_list(value) for name, value in options.items()}
+    return {name: value for name, value in lists.items() if isinstance(value, str | int | float | list | None)}

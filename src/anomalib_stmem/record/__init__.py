@@ -1,1 +1,0 @@
-"""What is kept of a judged video: scores, events, pictures and films, in one folder per video."""

@@ -1,0 +1,77 @@
+"""The score of each video over time (Fig. 6) and the ROC of streams and sum (Fig. 8)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure  # not pyplot: figures for files need no screen and no global state
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from ..video.names import Folders
+
+ABNORMAL, SCORE, THRESHOLD = "#f4b6a6", "#1f4e79", "#b03020"
+
+
+def draw_curves(frames: pd.DataFrame, folder: Path, threshold: float = 0.5) -> None:
+    """Draw ``pred_score`` over the frames of every video, with the threshold and, where known, the truth.
+
+    Args:
+        frames: rows of ``scores.csv``.
+        folder: receives one PNG per video, such as ``gate/01.png``.
+        threshold: above which a frame is in alarm.
+    """
+    folders = Folders()
+    for video, rows in frames.groupby("video", sort=False):
+        path = folder / folders.of(str(video))
+        path = path.with_name(f"{path.name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_curve(rows, path, str(video), threshold)
+
+
+def draw_curve(frames: pd.DataFrame, path: Path, video: str, threshold: float = 0.5) -> None:
+    """Draw ``pred_score`` of one video over its seconds, or its frames where seconds are not known.
+
+    Args:
+        frames: rows of the video.
+        path: of the PNG, whatever its suffix.
+        video: its name.
+        threshold: above which a frame is in alarm.
+    """
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    axis = figure.subplots()
+    unit = "seconds" if "seconds" in frames else "frame"
+    if "label" in frames and frames.label.notna().all():
+        axis.fill_between(
+            frames[unit], 0, frames.label, step="mid", color=ABNORMAL, linewidth=0, label="abnormal (ground truth)"
+        )
+    axis.plot(frames[unit], frames.pred_score, color=SCORE, label="anomaly score")
+    axis.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label="threshold")
+    axis.set(xlabel=unit, ylabel="score", ylim=(0, 1), title=f"Video {video}")
+    axis.margins(x=0)
+    axis.legend(loc="upper right", fontsize=8, ncols=3)
+    figure.savefig(path, dpi=110, format="png")
+
+
+def draw_roc(frames: pd.DataFrame, area: str, path: Path) -> None:
+    """Draw the ROC of the sum (solid), the temporal (dashed) and the spatial error (dotted), all on one scale.
+
+    Args:
+        frames: rows of ``scores.csv``; errors that the network lacks are left out.
+        area: over which errors are taken (:data:`~anomalib_stmem.model.scoring.AREAS`).
+        path: of the PNG; nothing is drawn where frames are all normal or all abnormal.
+    """
+    labels = frames.label.to_numpy()
+    if len(np.unique(labels)) < 2:
+        return
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axis = figure.subplots()
+    for error, style in (("sum", "-"), ("temporal", "--"), ("spatial", ":")):
+        if f"psnr_{area}_{error}" not in frames:
+            continue
+        score = -frames[f"psnr_{area}_{error}"]
+        false_alarms, hits, _ = roc_curve(labels, score)
+        axis.plot(false_alarms, hits, style, label=f"{error}: {100 * roc_auc_score(labels, score):.1f} %")
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", title="Frame ROC, all videos on one scale")
+    axis.legend(loc="lower right", title="AUROC of the error")
+    figure.savefig(path, dpi=110)

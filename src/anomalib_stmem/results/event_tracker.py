@@ -1,0 +1,130 @@
+"""From frame to frame: when an event begins, how it grows, when it has ended."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..evaluation.events import begins_event
+from ..video.frame import Size
+from .judged_frame import THRESHOLD, JudgedFrame
+
+Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
+MOST_BOXES = 5
+SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the only one
+
+
+@dataclass(frozen=True)
+class Event:
+    """Frames in alarm, less than a second apart."""
+
+    id: int  # from 1, in its video
+    start: float  # seconds since the video's start
+    end: float  # of the last frame in alarm so far
+    peak: float  # of the frame with the highest score so far
+    score: float  # of that frame
+    start_frame: int
+    end_frame: int
+    peak_frame: int
+    boxes: list[Box]  # of the peak frame, worst first
+    reason: str  # of the alarm, in a sentence
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, times to the millisecond."""
+        plain = asdict(self)
+        plain |= {name: round(plain[name], 3) for name in ("start", "end", "peak", "score")}
+        return plain | {"boxes": [list(box) for box in self.boxes]}
+
+
+@dataclass(frozen=True)
+class Change:
+    """An event that began, has a new peak, or ended."""
+
+    what: str  # "began", "peak" or "ended"
+    event: Event
+
+
+class EventTracker:
+    """Joins the alarms of one video to events as they come, by the rule of :mod:`~anomalib_stmem.evaluation.events`.
+
+    Args:
+        frame_rate: frames per second.
+    """
+
+    def __init__(self, frame_rate: float) -> None:
+        self._frame_seconds = 1 / frame_rate
+        self.count = 0  # of events that began
+        self.open: Event | None = None
+
+    def push(self, judged: JudgedFrame) -> Iterator[Change]:
+        """Take the next frame, and say what changed."""
+        seconds = judged.frame.seconds
+        if self.open is not None and begins_event(seconds - self.open.end, self._frame_seconds):
+            yield from self.finish()
+        if not judged.is_alarm or judged.verdict is None:
+            return
+        score = judged.verdict.score
+        if self.open is None:
+            self.count += 1
+            self.open = self._at_peak(judged, self.count, seconds, judged.frame.index)
+            yield Change("began", self.open)
+            return
+        if score > self.open.score:
+            self.open = self._at_peak(judged, self.open.id, self.open.start, self.open.start_frame)
+            yield Change("peak", self.open)
+        self.open = replace(self.open, end=seconds, end_frame=judged.frame.index)
+
+    def finish(self) -> Iterator[Change]:
+        """End the open event, if there is one: its second without alarm, or the video, is over."""
+        if self.open is not None:
+            ended, self.open = self.open, None
+            yield Change("ended", ended)
+
+    @staticmethod
+    def _at_peak(judged: JudgedFrame, number: int, start: float, start_frame: int) -> Event:
+        frame, verdict = judged.frame, judged.verdict
+        assert verdict is not None  # noqa: S101  # the caller looked
+        size = frame.image.shape[0], frame.image.shape[1]
+        boxes = boxes_of(verdict.anomaly_map, size)
+        return Event(
+            id=number,
+            start=start,
+            end=frame.seconds,
+            peak=frame.seconds,
+            score=verdict.score,
+            start_frame=start_frame,
+            end_frame=frame.index,
+            peak_frame=frame.index,
+            boxes=boxes,
+            reason=reason_of(verdict.score, boxes, size),
+        )
+
+
+def boxes_of(anomaly_map: NDArray[np.float32], size_hw: Size) -> list[Box]:
+    """Frame the regions of a map that are above the threshold, in pixels of a source of ``size_hw``, worst first."""
+    above = (anomaly_map > THRESHOLD).astype(np.uint8)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(above)
+    worst = {region: float(anomaly_map[regions == region].max()) for region in range(1, count)}
+    found = sorted(worst, key=lambda region: -worst[region])
+    found = [region for region in found if stats[region, cv2.CC_STAT_AREA] >= SMALLEST * anomaly_map.size] or found[:1]
+    high, wide = size_hw[0] / anomaly_map.shape[0], size_hw[1] / anomaly_map.shape[1]
+    boxes = []
+    for region in found[:MOST_BOXES]:
+        left, top, width, height = (int(stats[region, column]) for column in range(4))
+        boxes.append((round(left * wide), round(top * high), round(width * wide), round(height * high)))
+    return boxes
+
+
+def reason_of(score: float, boxes: list[Box], size_hw: Size) -> str:
+    """Say what was seen and where, for a person who gets the alarm."""
+    level = f"score {score:.2f}, threshold {THRESHOLD:.2f}"
+    if not boxes:
+        return f"The movement in the picture as a whole is not what normal video would have next ({level})."
+    left, top, width, height = boxes[0]
+    column = min(2, int(3 * (left + width / 2) / size_hw[1]))
+    row = min(2, int(3 * (top + height / 2) / size_hw[0]))
+    place = f"{('top', 'middle', 'bottom')[row]} {('left', 'centre', 'right')[column]}"
+    return f"The movement at the {place} ({width}x{height} pixels) is not what normal video would have next ({level})."

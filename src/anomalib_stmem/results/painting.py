@@ -1,0 +1,82 @@
+"""A frame with what the model says of it: heat over what was not expected, boxes, and the score so far under it."""
+
+from collections import deque
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from ..video.frame import Image, Size
+from .event_tracker import boxes_of
+from .files import STRIP
+from .heat import cover_with_heat
+from .judged_frame import THRESHOLD, JudgedFrame
+
+SMALLEST, LARGEST = 320, 640  # width in pixels of what is kept; text must be readable, and files stay small
+STRIP_SECONDS = 10.0
+# BGR
+PAPER, GRID, NORMAL, ALARM, INK = (28, 24, 22), (90, 84, 80), (214, 170, 96), (72, 84, 240), (235, 235, 235)
+
+
+class Painter:
+    """Draws the frames of one video, in one size.
+
+    Args:
+        source_hw: height and width of its frames.
+    """
+
+    def __init__(self, source_hw: Size) -> None:
+        height, width = source_hw
+        factor = LARGEST / width if width > LARGEST else max(1, -(-SMALLEST // width))
+        self.size_wh = _even(width * factor), _even(height * factor)
+        self.annotated_wh = self.size_wh[0], self.size_wh[1] + STRIP
+        self._past: deque[tuple[float, float, bool]] = deque()  # seconds, score, alarm
+
+    def plain(self, frame: Image) -> Image:
+        """Resize a frame."""
+        shrinks = frame.shape[1] > self.size_wh[0]
+        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return cv2.resize(frame, self.size_wh, interpolation=way).astype(np.uint8, copy=False)
+
+    def annotated(self, judged: JudgedFrame, plain: Image) -> Image:
+        """Draw the verdict over and under a frame that :meth:`plain` resized; frames come in order."""
+        canvas = np.empty((self.annotated_wh[1], self.annotated_wh[0], 3), np.uint8)
+        canvas[: self.size_wh[1]] = plain
+        picture = canvas[: self.size_wh[1]]
+        if judged.verdict is not None:
+            cover_with_heat(picture, judged.verdict.anomaly_map)
+        if judged.is_alarm and judged.verdict is not None:
+            for left, top, width, height in boxes_of(judged.verdict.anomaly_map, picture.shape[:2]):
+                cv2.rectangle(picture, (left, top), (left + width, top + height), ALARM, 2)
+        self._draw_strip(canvas[self.size_wh[1] :], judged)
+        return canvas
+
+    def _draw_strip(self, strip: Image, judged: JudgedFrame) -> None:
+        strip[:] = PAPER
+        height, width = strip.shape[:2]
+        now = judged.frame.seconds
+        if judged.verdict is not None:
+            self._past.append((now, judged.verdict.score, judged.is_alarm))
+        while self._past and now - self._past[0][0] > STRIP_SECONDS:
+            self._past.popleft()
+        limit = round((1 - THRESHOLD) * (height - 1))
+        cv2.line(strip, (0, limit), (width, limit), GRID, 1)
+        points = [
+            (round(width - 1 - (now - when) / STRIP_SECONDS * width), round((1 - score) * (height - 1)), alarm)
+            for when, score, alarm in self._past
+        ]
+        for (*one, _), (*two, alarm) in pairwise(points):
+            cv2.line(strip, one, two, ALARM if alarm else NORMAL, 2 if alarm else 1, cv2.LINE_AA)
+        score = "warming up" if judged.verdict is None else f"{judged.verdict.score:.2f}"
+        said = f"{score} ALARM" if judged.is_alarm else score
+        text = f"{_clock(now)}  {said}"
+        cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, PAPER, 3, cv2.LINE_AA)
+        cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)
+
+
+def _even(side: float) -> int:
+    return max(2, 2 * round(side / 2))
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 3600):d}:{int(seconds // 60) % 60:02d}:{seconds % 60:04.1f}"

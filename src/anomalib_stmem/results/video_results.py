@@ -1,0 +1,239 @@
+"""Writes everything that is kept of one video, while it is judged."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+
+from ..video.frame import Image
+from .event_tracker import Change, Event, EventTracker
+from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, to_json, whole_file
+from .film import Film
+from .heat import cover_with_heat
+from .judged_frame import JudgedFrame
+from .painting import Painter
+from .scores_table import ScoresTable
+
+CLIP_SECONDS = 60.0  # of an event that a clip shows, beside what was before
+
+Announce = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass
+class Unfolding:
+    """An event whose clip is not whole yet."""
+
+    event: Event
+    peak: JudgedFrame
+    film: Film | None  # None once it is long enough
+    clip_start: float  # seconds, of the first frame of the clip
+    is_over: bool = False
+
+
+class VideoResults:
+    """Scores, events and films of one video, in a folder of its own.
+
+    ``scores.csv`` and ``scores.jsonl``: one row per judged frame, with frame, seconds, pred_score, pred_label and,
+    where they are known, label and time of day. ``events.json`` and ``events.csv``: start, end and peak in seconds and
+    frames, score, boxes of the peak frame and the reason. ``events/NNNN.jpg``, ``.mp4``: the peak frame of each, and a
+    clip. ``annotated.mp4`` and ``plain.mp4``: the whole video with and without heat map, boxes and score.
+    ``curve.png``: the score over time.
+
+    Args:
+        folder: of the video.
+        name: of the video, as results call it.
+        frame_rate: frames per second of the frames that come.
+        films_whole_video: whether to write the two whole films; clips of events are always written.
+        margin: seconds that a clip shows before and after its event.
+        began: time of day of the first frame, for live video.
+        announce: is told what happens as it happens: ``began`` when an event begins, with its first snapshot, and
+            ``ended`` when its clip is whole.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        frame_rate: float,
+        films_whole_video: bool = True,
+        margin: float = 2.0,
+        began: datetime | None = None,
+        announce: Announce | None = None,
+    ) -> None:
+        self.folder, self.name, self.began = folder, name, began
+        self.events: list[dict[str, Any]] = []
+        self.num_judged = 0
+        self._rate, self._margin, self._films_whole_video = frame_rate, margin, films_whole_video
+        self._announce = announce
+        self._tracker = EventTracker(frame_rate)
+        self._painter: Painter | None = None
+        self._films: dict[str, Film] = {}
+        self._before: deque[tuple[float, Image]] = deque()  # annotated frames of the last ``margin`` seconds
+        self._unfolding: list[Unfolding] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        self._scores = ScoresTable(folder / SCORES)
+        self._flushed = 0.0
+
+    def push(self, judged: JudgedFrame) -> None:
+        """Take the next frame.
+
+        Raises:
+            OSError: the disk takes no more; :meth:`discard` then.
+        """
+        image, seconds = judged.frame.image, judged.frame.seconds
+        if judged.verdict is not None:
+            self._write_row(judged)
+        if self._painter is None:
+            self._painter = Painter((image.shape[0], image.shape[1]))
+        plain = self._painter.plain(image)
+        annotated = self._painter.annotated(judged, plain)
+        if self._films_whole_video:
+            self._film(PLAIN, self._painter.size_wh).write(plain, seconds)
+            self._film(ANNOTATED, self._painter.annotated_wh).write(annotated, seconds)
+        for change in self._tracker.push(judged):
+            self._follow(change, judged)
+        self._before.append((seconds, annotated))
+        while seconds - self._before[0][0] > self._margin:
+            self._before.popleft()
+        self._go_on_with_clips(seconds, annotated)
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether an event is going on."""
+        return self._tracker.open is not None
+
+    @property
+    def num_events(self) -> int:
+        """How many events have begun."""
+        return self._tracker.count
+
+    def close(self) -> None:
+        """Write what is left, and give every file its name.
+
+        Raises:
+            OSError: the disk takes no more; :meth:`discard` then.
+        """
+        for change in self._tracker.finish():
+            self._unfolding[-1].event, self._unfolding[-1].is_over = change.event, True
+        while self._unfolding:
+            self._finish(self._unfolding.pop(0))
+        for film in self._films.values():
+            film.close()
+        self._films = {}
+        self._before.clear()
+        with whole_file(self.folder / EVENTS) as part:
+            part.write_text(to_json(self.events, indent=1))
+        with whole_file(self.folder / "events.csv") as part:
+            pd.DataFrame(self.events, columns=self._columns()).to_csv(part, index=False)
+        self._scores.close()
+        if not self.num_judged:
+            return
+        frames = pd.read_csv(self.folder / SCORES)
+        with whole_file(self.folder / "scores.jsonl") as part:
+            frames.to_json(part, orient="records", lines=True)
+        from .curves import draw_curve  # matplotlib is slow to start, and nothing before needs it
+
+        with whole_file(self.folder / CURVE) as part:
+            draw_curve(frames, part, self.name)
+
+    def discard(self) -> None:
+        """Leave nothing unfinished under a final name; scores so far stay, as ``scores.csv.part``."""
+        for film in [*self._films.values(), *(one.film for one in self._unfolding if one.film is not None)]:
+            film.discard()
+        self._films, self._unfolding = {}, []
+        self._scores.discard()
+
+    def _write_row(self, judged: JudgedFrame) -> None:
+        frame, verdict = judged.frame, judged.verdict
+        assert verdict is not None  # noqa: S101  # the caller looked
+        row: dict[str, Any] = {
+            "frame": frame.index,
+            "seconds": round(frame.seconds, 3),
+            "pred_score": round(verdict.score, 6),
+            "pred_label": int(judged.is_alarm),
+        }
+        if judged.label is not None:
+            row["label"] = int(judged.label)
+        if self.began is not None:
+            row["time"] = self._time_of(frame.seconds)
+        self._scores.add_row(row)
+        self.num_judged += 1
+        if frame.seconds - self._flushed >= 1:  # a crash costs a second
+            self._scores.flush()
+            self._flushed = frame.seconds
+
+    def _film(self, file: str, size_wh: tuple[int, int]) -> Film:
+        if file not in self._films:
+            self._films[file] = Film(self.folder / file, size_wh, self._rate)
+        return self._films[file]
+
+    def _follow(self, change: Change, judged: JudgedFrame) -> None:
+        if change.what == "began":
+            film = Film(self._clip_of(change.event), self._painter.annotated_wh, self._rate)  # type: ignore[union-attr]
+            for seconds, image in self._before:
+                film.write(image, seconds)
+            clip_start = self._before[0][0] if self._before else judged.frame.seconds
+            self._unfolding.append(Unfolding(change.event, judged, film, clip_start))
+            self._save_snapshot(self._unfolding[-1])
+            self._tell("began", self._unfolding[-1])
+            return
+        latest = self._unfolding[-1]
+        latest.event, latest.is_over = change.event, change.what == "ended"
+        if change.what == "peak":
+            latest.peak = judged
+
+    def _go_on_with_clips(self, now: float, annotated: Image) -> None:
+        for one in list(self._unfolding):
+            if one.film is not None:
+                one.film.write(annotated, now)
+                if now - one.event.start >= CLIP_SECONDS:
+                    one.film.close()
+                    one.film = None
+            if one.is_over and now - one.event.end >= self._margin:
+                self._unfolding.remove(one)
+                self._finish(one)
+
+    def _finish(self, one: Unfolding) -> None:
+        if one.film is not None:
+            one.film.close()
+        self._save_snapshot(one)
+        self.events.append(self._described(one))
+        self._tell("ended", one)
+
+    def _save_snapshot(self, one: Unfolding) -> None:
+        """Write the peak frame in the source's size, with heat and boxes."""
+        image, event = one.peak.frame.image.copy(), one.event
+        if one.peak.verdict is not None:
+            cover_with_heat(image, one.peak.verdict.anomaly_map)
+        for left, top, width, height in event.boxes:
+            cv2.rectangle(image, (left, top), (left + width, top + height), (72, 84, 240), 2)
+        _, data = cv2.imencode(".jpg", image)
+        with whole_file(self._clip_of(event).with_suffix(".jpg")) as part:
+            part.write_bytes(data.tobytes())
+
+    def _clip_of(self, event: Event) -> Path:
+        return self.folder / "events" / f"{event.id:04d}.mp4"
+
+    def _described(self, one: Unfolding) -> dict[str, Any]:
+        clip = self._clip_of(one.event).relative_to(self.folder).as_posix()
+        about: dict[str, Any] = {"video": self.name} | one.event.as_dict()
+        if self.began is not None:
+            about["time"] = self._time_of(one.event.start)
+        return about | {"snapshot": clip.replace(".mp4", ".jpg"), "clip": clip, "clip_start": round(one.clip_start, 3)}
+
+    def _columns(self) -> list[str]:
+        time = [] if self.began is None else ["time"]
+        return ["video", *(field.name for field in fields(Event)), *time, "snapshot", "clip", "clip_start"]
+
+    def _tell(self, what: str, one: Unfolding) -> None:
+        if self._announce is not None:
+            self._announce(what, self._described(one))
+
+    def _time_of(self, seconds: float) -> str:
+        assert self.began is not None  # noqa: S101  # the caller looked
+        return (self.began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

@@ -1,0 +1,34 @@
+"""What a caller must know of a streaming step; it travels with every exported file. Without torch."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+OUTPUTS = ("pred_score", "pred_label", "anomaly_map")  # of the step, before the new state
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """The facts of a step that runs without its checkpoint."""
+
+    window: int  # frames that a stream must see before it can judge the next
+    image_size: tuple[int, int]  # height, width of the frames that the step takes
+    is_calibrated: bool  # whether scores have a threshold
+    fingerprint: str  # of all weights and calibration; a state fits only the model that made it
+    state: dict[str, tuple[int, ...]]  # shape of each part of the state, for one video
+    frame_rate: float | None = None  # of the training video, frames per second; None where it is not known
+    threshold_basis: str = ""  # what the threshold rests on, in words
+    options: dict[str, Any] = field(default_factory=dict)  # of the model, as far as they are plain data
+    epochs: int = 0  # that it was trained
+
+    def to_json(self) -> str:
+        """Write as text, for the metadata of a file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "StepInfo":
+        """Read what :meth:`to_json` wrote."""
+        read = json.loads(text)
+        read["image_size"] = tuple(read["image_size"])
+        read["state"] = {name: tuple(shape) for name, shape in read["state"].items()}
+        return cls(**read)

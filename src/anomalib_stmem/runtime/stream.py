@@ -1,0 +1,261 @@
+"""Live video: push a frame, get its verdict. State is a few maps per camera, whatever the length of the video."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..results.judged_frame import Verdict
+from ..video.frame import Size, planes
+from .backend import Answers, Array, Backend, empty_state
+from .backends import BackendName, open_backend
+
+if TYPE_CHECKING:  # torch is imported by the torch backend only
+    from torch import Tensor
+
+    from ..model.trained_model import ModelOrPath
+
+ONLY = "camera"  # name of the one camera of a FrameStream
+
+
+class Streams:
+    """The frames of several cameras go through one backend, each camera with a state of its own.
+
+    Args:
+        backend: runs the step.
+        cameras: their names.
+
+    Raises:
+        ValueError: no camera, or two of one name.
+    """
+
+    def __init__(self, backend: Backend, cameras: Sequence[Hashable]) -> None:
+        if not cameras or len(set(cameras)) != len(cameras):
+            msg = f"cameras must be one or more different names; got {list(cameras)}."
+            raise ValueError(msg)
+        self._backend, self.info = backend, backend.info
+        self._rows = {name: row for row, name in enumerate(cameras)}
+        self._seen = [0] * len(cameras)  # frames since the start or the last reset
+        self._sizes: list[Size | None] = [None] * len(cameras)  # of the frames that come in
+        self._state = empty_state(backend, len(cameras))
+
+    def advance(self, frames: Mapping[Hashable, "Array | Tensor"]) -> tuple[dict[Hashable, int], Answers]:
+        """Let the next frame of some or all cameras through; arguments and errors as :meth:`FrameStreams.push`.
+
+        Returns:
+            Number of each camera's frame, and what the step answers, one row per camera.
+        """
+        rows, sizes, pictures = [], [], []
+        for camera, frame in frames.items():
+            rows.append(self._row(camera))
+            image = _as_array(frame)
+            sizes.append(self._check(frame, image, camera))
+            pictures.append(_to_planes(image, self.info.image_size))
+        everyone = rows == list(range(len(self._rows)))
+        state = self._state if everyone else {name: part[rows] for name, part in self._state.items()}
+        answers, state = self._backend.run(np.stack(pictures), state)
+        if everyone:
+            self._state = state
+        else:
+            for name, part in state.items():
+                self._state[name][rows] = part
+        indices = {}
+        for camera, row, size in zip(frames, rows, sizes, strict=True):
+            indices[camera] = self._seen[row]
+            self._seen[row], self._sizes[row] = self._seen[row] + 1, size
+        return indices, answers
+
+    def frames_needed(self, camera: Hashable) -> int:
+        """Return how many frames the camera must still see before one is judged; 0 when it is warm."""
+        return max(0, self.info.window - self._seen[self._row(camera)])
+
+    def reset(self, camera: Hashable | None = None) -> None:
+        """Forget what a camera (or all) has seen: after a cut, a gap, or a change of size."""
+        for row in range(len(self._rows)) if camera is None else [self._row(camera)]:
+            self._seen[row], self._sizes[row] = 0, None
+            for part in self._state.values():
+                part[row] = 0
+
+    def save(self) -> dict[str, Array]:
+        """Return everything that :meth:`restore` needs, as plain arrays: ``numpy.savez(path, **streams.save())``."""
+        sizes = [(-1, -1) if size is None else size for size in self._sizes]
+        return {
+            "fingerprint": np.array(self.info.fingerprint),
+            "cameras": np.array([str(camera) for camera in self._rows]),
+            "seen": np.array(self._seen),
+            "sizes": np.array(sizes),
+        } | {f"state_{name}": self._backend.to_array(part) for name, part in self._state.items()}
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Go on where :meth:`save` was called, from what it returned or ``numpy.load``; the backend may be another one.
+
+        Raises:
+            ValueError: it was saved from another model, or from other cameras. Nothing has changed then.
+        """
+        if str(saved["fingerprint"]) != self.info.fingerprint:
+            msg = (
+                f"This state was saved from another model ({saved['fingerprint']}, this one is "
+                f"{self.info.fingerprint}), which it would not fit. Start the stream anew."
+            )
+            raise ValueError(msg)
+        cameras = [str(camera) for camera in saved["cameras"]]
+        if cameras != [str(camera) for camera in self._rows]:
+            msg = f"This state is of cameras {cameras}; this stream has {list(self._rows)}."
+            raise ValueError(msg)
+        self._seen = [int(count) for count in saved["seen"]]
+        self._sizes = [None if height < 0 else (int(height), int(width)) for height, width in saved["sizes"]]
+        self._state = {name: self._backend.to_state(saved[f"state_{name}"]) for name in self.info.state}
+
+    def _row(self, camera: Hashable) -> int:
+        if camera not in self._rows:
+            msg = f"There is no camera {camera!r}; there are {list(self._rows)}."
+            raise KeyError(msg)
+        return self._rows[camera]
+
+    def _check(self, frame: "Array | Tensor", image: Array | None, camera: Hashable) -> Size:
+        """Return height and width of a frame that can be judged."""
+        row = self._rows[camera]
+        where = f"Frame {self._seen[row]} of {camera!r}"
+        kind = str(getattr(frame, "dtype", None))
+        if image is None or not (kind.endswith("uint8") or "float" in kind):
+            found = f"{type(frame).__name__} of {kind}"
+            msg = f"{where} is {found}. Expected an array or tensor of uint8, or floats in [0, 1]."
+            raise TypeError(msg)
+        if image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] not in {1, 3}) or 0 in image.shape:
+            wanted = "(h, w, 3) or (h, w)" if isinstance(frame, np.ndarray) else "(3, h, w) or (1, h, w)"
+            msg = f"{where} has shape {tuple(frame.shape)}. Expected {wanted}, one frame at a time."
+            raise ValueError(msg)
+        if "float" in kind:
+            low, high = float(image.min()), float(image.max())
+            if not (low >= 0 and high <= 1):  # false for NaN too
+                msg = f"{where} has values from {low} to {high}. Floats must be finite and in [0, 1], bytes uint8."
+                raise ValueError(msg)
+        size, before = (image.shape[0], image.shape[1]), self._sizes[row]
+        if before is not None and size != before:
+            msg = f"{where} is {size[0]}x{size[1]} pixels, the ones before {before[0]}x{before[1]}. Call reset() first."
+            raise ValueError(msg)
+        return size
+
+
+class FrameStreams(Streams):
+    """Several cameras judged together, each with a state of its own.
+
+    A camera's first ``window`` frames after its start or :meth:`reset` are warm-up: they have no verdict. Afterwards
+    each frame is judged by exactly the frames of its window, as in a test of whole clips. Frames must come at the
+    frame rate of the training video; at a gap, :meth:`reset`.
+
+    Args:
+        model: a model, its checkpoint, or its exported step; as :func:`~.backends.open_backend` takes it.
+        cameras: their names, which :meth:`push` uses.
+        backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
+        **options: of :func:`~.backends.open_backend`: ``precision``, ``compiled``, ``device``.
+
+    Raises:
+        ValueError: no camera, or two of one name.
+    """
+
+    def __init__(
+        self,
+        model: "ModelOrPath",
+        cameras: Sequence[Hashable],
+        backend: BackendName = "auto",
+        **options: Any,
+    ) -> None:
+        super().__init__(open_backend(model, backend, **options), cameras)
+
+    def push(self, frames: Mapping[Hashable, "Array | Tensor"]) -> dict[Hashable, Verdict | None]:
+        """Judge the next frame of some or all cameras.
+
+        Args:
+            frames: by camera. An array is taken as cv2 reads it, ``(h, w, 3)`` BGR or ``(h, w)`` grey; a tensor as
+                torchvision does, ``(3, h, w)`` RGB or ``(1, h, w)``. uint8, or floats in [0, 1]; any size.
+
+        Returns:
+            A verdict for each of these cameras; ``None`` while it is warming up (see :meth:`frames_needed`).
+
+        Raises:
+            KeyError: there is no such camera.
+            TypeError: not an array or tensor of uint8 or floats.
+            ValueError: a frame has another size than the camera's before, another shape, or values that no picture
+                has. Nothing has changed then, and the streams go on with the next frame.
+        """
+        if not frames:
+            return {}
+        indices, (scores, labels, maps) = self.advance(frames)
+        verdicts: dict[Hashable, Verdict | None] = {}
+        for place, (camera, index) in enumerate(indices.items()):
+            label = bool(labels[place]) if self.info.is_calibrated else None
+            verdict = Verdict(index, float(scores[place]), label, maps[place, 0].astype(np.float32, copy=False))
+            verdicts[camera] = verdict if index >= self.info.window else None
+        return verdicts
+
+
+class FrameStream:
+    """One camera: :class:`FrameStreams` without names.
+
+    Example:
+        >>> from anomalib_stmem import FrameStream
+        >>> stream = FrameStream("model.ckpt", backend="openvino")  # doctest: +SKIP
+        >>> for frame in camera:                                    # doctest: +SKIP
+        ...     verdict = stream.push(frame)
+        ...     if verdict is not None and verdict.is_anomalous:
+        ...         print(verdict.frame_index, verdict.score)
+
+    Args:
+        model: as in :class:`FrameStreams`.
+        backend: as in :class:`FrameStreams`.
+        **options: as in :class:`FrameStreams`.
+    """
+
+    def __init__(
+        self,
+        model: "ModelOrPath",
+        backend: BackendName = "auto",
+        **options: Any,
+    ) -> None:
+        self._streams = FrameStreams(model, [ONLY], backend, **options)
+        self.info = self._streams.info
+
+    def push(self, frame: "Array | Tensor") -> Verdict | None:
+        """Judge the next frame, or return ``None`` while warming up. Frames and errors as :meth:`FrameStreams.push`."""
+        return self._streams.push({ONLY: frame})[ONLY]
+
+    @property
+    def frames_needed(self) -> int:
+        """How many frames must still be seen before one is judged."""
+        return self._streams.frames_needed(ONLY)
+
+    def reset(self) -> None:
+        """Forget what was seen: after a cut, a gap, or a change of size."""
+        self._streams.reset()
+
+    def save(self) -> dict[str, Array]:
+        """Return everything that :meth:`restore` needs, as :meth:`FrameStreams.save`."""
+        return self._streams.save()
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Go on where :meth:`save` was called. Errors as :meth:`FrameStreams.restore`."""
+        self._streams.restore(saved)
+
+
+def _as_array(frame: "Array | Tensor") -> Array | None:
+    """Return ``(h, w)`` or ``(h, w, c)`` BGR whatever was given; ``None`` for what is neither array nor tensor."""
+    if isinstance(frame, np.ndarray):
+        return frame
+    if not hasattr(frame, "detach"):  # a tensor, without importing torch to ask
+        return None
+    image = (frame if str(frame.dtype) == "torch.uint8" else frame.float()).detach().cpu().numpy()
+    return image[::-1].transpose(1, 2, 0) if image.ndim == 3 else image
+
+
+def _to_planes(image: Array | None, size_hw: Size) -> NDArray[np.float32]:
+    """Resize as the datamodules do, and map to ``(3, h, w)`` RGB floats in [0, 1]."""
+    assert image is not None  # noqa: S101  # checked before
+    image = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    picture = planes(image, size_hw)
+    scaled: NDArray[np.float32] = picture.astype(np.float32, copy=False)
+    return scaled / np.float32(255) if picture.dtype == np.uint8 else scaled

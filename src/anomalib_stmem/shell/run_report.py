@@ -1,0 +1,194 @@
+"""Keeps what a training, test or prediction did: losses, every judged frame, the report and the curves."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch import Callback, Trainer
+from rich.console import Console
+
+from ..data.archive import archive_of
+from ..evaluation.controls import control_scores
+from ..evaluation.normalisation import SMOOTHINGS
+from ..evaluation.tables import compare
+from ..model.scoring import MEASUREMENTS
+from ..model.torch_model import STMemModel
+from ..results.files import SCORES, to_json
+from ..results.report_text import markdown, print_table
+from ..results.scores_table import write_scores
+from .batch import JudgedBatch
+from .gather import gather
+from .module import JudgingModule
+from .stage_folder import StageFolder
+
+PACKAGES = ("anomalib-stmem", "anomalib", "lightning", "torch", "torchvision", "opencv-python-headless", "numpy")
+CALIBRATED_ON = {
+    "from_train": "held-out training videos",
+    "none": "training videos, so the threshold is too low",
+    "same_as_test": "the test videos and their labels, so figures at the threshold are too good",
+}
+
+
+class RunReport(Callback):
+    """Keep the losses of a training, and the judged frames of a test or prediction; write and print what they say.
+
+    Files, in the run's folder: ``training.csv`` (one row per epoch: losses, and how much of each memory is alive;
+    anomalib starts no logger by itself), and in a folder of the stage ``scores.csv`` (one row per judged frame: video,
+    frame, label, score, every measurement and control), ``report.json`` and ``report.md`` (what was tested on what, all
+    metrics, and the tables under every smoothing), ``curves/`` (the score of each video over time, as Fig. 6) and
+    ``roc.png`` (as Fig. 8). A file of an earlier test is never overwritten; the new folder gets a number.
+
+    Args:
+        stage_folder: where the files of a test or prediction go.
+    """
+
+    def __init__(self, stage_folder: StageFolder) -> None:
+        super().__init__()
+        self._stage_folder = stage_folder
+        self._rows: list[pd.DataFrame] = []
+        self._epochs: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: JudgingModule) -> None:
+        """Begin a new record."""
+        del trainer, pl_module
+        self._epochs = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
+        """Record an epoch; the file is whole after each, so a run that is stopped keeps its record."""
+        del pl_module
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._epochs.append({"epoch": trainer.current_epoch, **logged})
+        if trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(self._epochs).to_csv(folder / "training.csv", index=False)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: JudgingModule,
+        outputs: Any,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Record a batch."""
+        del args, kwargs
+        if archive_of(trainer) is None:
+            self._rows.append(frame_rows(outputs, pl_module.model))
+
+    on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments
+
+    def on_test_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
+        """Write files and print the table; here and not at the end of the epoch, so that the metrics are known."""
+        if not self._rows:
+            return
+        frames = self._gather()
+        if not trainer.is_global_zero:
+            return
+        folder, head = self._write(frames, trainer, pl_module), pl_module.model.head
+        tables = {smoothing: compare(frames, head, smoothing) for smoothing in SMOOTHINGS}
+        about = describe(trainer, pl_module, frames)
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        rows = {smoothing: table.to_dict("index") for smoothing, table in tables.items()}
+        (folder / "report.json").write_text(to_json(about | {"metrics": metrics, "tables": rows}, indent=2))
+        (folder / "report.md").write_text(markdown(about, metrics, tables))
+        from ..results.curves import draw_roc
+
+        draw_roc(frames, head.area, folder / "roc.png")
+        print_table(tables["none"], about, folder)
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
+        """Write files."""
+        if not self._rows:
+            return
+        frames = self._gather()
+        if trainer.is_global_zero:
+            folder = self._write(frames, trainer, pl_module)
+            Console().print(f"Scores and curves of {frames.video.nunique()} videos are in {folder}")
+
+    def _gather(self) -> pd.DataFrame:
+        frames, self._rows = gather(self._rows), []
+        return frames
+
+    def _write(self, frames: pd.DataFrame, trainer: Trainer, pl_module: JudgingModule) -> Path:
+        from ..results.curves import draw_curves  # matplotlib is slow to start
+
+        folder = self._stage_folder.of(trainer)
+        write_scores(frames, folder / SCORES)
+        threshold = 1 - getattr(pl_module.post_processor, "image_sensitivity", 0.5)
+        draw_curves(frames, folder / "curves", threshold)
+        return folder
+
+
+def frame_rows(batch: JudgedBatch, network: STMemModel) -> pd.DataFrame:
+    """One row per judged frame of a batch, post-processed already; of the measurements those that the network takes."""
+    count = len(batch.image)
+    indices = batch.frames if batch.frames is not None else torch.arange(count)
+    columns: dict[str, Any] = {
+        "video": batch.video_name if batch.video_name is not None else ["video"] * count,
+        "frame": indices.cpu().numpy(),
+        "label": batch.gt_label.int().cpu().numpy() if batch.gt_label is not None else np.nan,
+        "pred_score": batch.pred_score.cpu().numpy(),
+        "pred_label": batch.pred_label.int().cpu().numpy() if batch.pred_label is not None else np.nan,
+        "score": network.head(batch.measurements).cpu().numpy(),
+    }
+    measured = dict(zip(MEASUREMENTS, batch.measurements.T.cpu().numpy(), strict=True))
+    columns |= {name: measured[name] for name in network.measured}
+    controls = control_scores(batch.image, indices.to(batch.image.device))
+    columns |= {name: score.cpu().numpy() for name, score in controls.items()}
+    return pd.DataFrame(columns)
+
+
+def describe(trainer: Trainer, model: JudgingModule, frames: pd.DataFrame) -> dict[str, Any]:
+    """Say what was tested on what, so that a figure can be traced and repeated.
+
+    Options of the model are those of the checkpoint that made the scores, whatever the command line says.
+    """
+    data = getattr(trainer, "datamodule", None) or getattr(model, "demo_data", None)
+    trained = model.trained
+    config = {"model": _plain(trained.options), "data": _plain(vars(data)) if data is not None else {}}
+    checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+    epochs = max(trainer.current_epoch, trained.epochs)  # a test by itself knows only the checkpoint's
+    return {
+        "dataset": "the loaders given" if data is None else f"{type(data).__name__} at {getattr(data, 'root', '?')}",
+        "label_set": getattr(data, "label_set", "as the data gives them"),
+        "protocol": f"{model.learning_type.value}, windows of {trained.window} frames, after {epochs} epochs",
+        "calibrated_on": CALIBRATED_ON.get(str(config["data"].get("val_split_mode")), "validation data"),
+        "threshold": trained.explain_threshold(),
+        "videos": int(frames.video.nunique()),
+        "frames_judged": len(frames),
+        "frames_abnormal": int(frames.label.sum()),
+        "frames_left_out": int(frames.groupby("video").frame.min().sum()),
+        "seed": trained.options.get("seed"),
+        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "checkpoint": None if checkpoint is None else f"{checkpoint} (sha256 {_file_hash(checkpoint)})",
+        "packages": {name: version(name) for name in PACKAGES},
+        "config": config,
+    }
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Keep what is a setting: numbers, texts, paths, enums and lists of them, in a form that JSON takes."""
+    kept = {}
+    for name, value in sorted(options.items()):
+        plain = getattr(value, "value", value)
+        if isinstance(plain, Path):
+            plain = str(plain)
+        if not name.startswith("_") and isinstance(plain, str | int | float | bool | list | tuple | None):
+            kept[name] = list(plain) if isinstance(plain, tuple) else plain
+    return kept
+
+
+def _file_hash(path: Path) -> str:
+    if not path.is_file():
+        return "unknown"
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:12]

@@ -1,0 +1,101 @@
+"""Which frames of a source are judged: those at the frame rate of the training video, by their time stamps."""
+
+import logging
+from collections import deque
+from enum import Enum, auto
+from functools import cache
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+ASSUMED_RATE = 25.0  # frames per second, where nobody says; whoever counts seconds with it says so
+STEPS = 32  # between frames, of which the usual one is the median
+RATE_TOLERANCE = 0.2  # of the frame rate, beyond which speeds are no longer those of the training video
+EXACT, ARRIVAL = 1.5, 3.0  # usual steps beyond which a frame is missing: by the source's clock, or by ours
+
+
+def known_rates(rates: NDArray[np.float64], counted: str) -> NDArray[np.float64]:
+    """Put :data:`ASSUMED_RATE` where a frame rate is unknown (NaN), and say so in one line.
+
+    Args:
+        rates: frames per second.
+        counted: what is counted with them, as a sentence begins.
+    """
+    unknown = np.isnan(rates)
+    if unknown.any():
+        _warn_once(counted)
+    return np.where(unknown, ASSUMED_RATE, rates)
+
+
+@cache
+def _warn_once(counted: str) -> None:
+    logger.warning(
+        "%s: the frame rate is not known, so %g frames per second are assumed. Say the real one with "
+        "--data.frame_rate.",
+        *(counted, ASSUMED_RATE),
+    )
+
+
+class Take(Enum):
+    """What to do with a frame."""
+
+    SKIP = auto()  # it is between two frames at the training rate
+    NEXT = auto()  # it follows the one before
+    GAP = auto()  # frames are missing before it: what the stream remembers is no longer the past
+
+
+class FramePicker:
+    """Takes every n-th frame, n as near to the training rate as whole numbers allow.
+
+    n is steady, because the network predicts the next difference: if frames were now one, now two steps apart, every
+    second one would be a surprise. So a source of 30 frames per second is judged at 30, not at 25, where the training
+    video had 25; one of 60 at 30; one of 10 at 10.
+
+    Args:
+        wanted: frames per second of the training video; ``None`` takes every frame.
+        usual: frames per second that the source announces, if it does.
+        exact: whether time stamps are of the source's clock. Else they are times of arrival, which jitter.
+    """
+
+    def __init__(self, wanted: float | None, usual: float | None = None, exact: bool = True) -> None:
+        self._wanted, self._missing = wanted, EXACT if exact else ARRIVAL
+        self._steps: deque[float] = deque([1 / usual] if usual else [], STEPS)
+        self._seen: float | None = None
+        self._kept: float | None = None
+
+    @property
+    def source_rate(self) -> float | None:
+        """Frames per second of the source, as they came lately."""
+        return 1 / median(self._steps) if self._steps else None
+
+    @property
+    def stride(self) -> int:
+        """Every how many frames one is taken."""
+        rate = self.source_rate
+        return 1 if rate is None or self._wanted is None else max(1, round(rate / self._wanted))
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second that are taken."""
+        return None if self.source_rate is None else self.source_rate / self.stride
+
+    def take(self, seconds: float) -> Take:
+        """Say what to do with the frame of this time stamp."""
+        step = 0.0 if self._seen is None else seconds - self._seen
+        self._seen = seconds
+        if step > 0:
+            self._steps.append(step)
+        if self._kept is None:
+            self._kept = seconds
+            return Take.NEXT
+        since = seconds - self._kept
+        if since == 0:
+            return Take.SKIP  # the same picture again
+        usual = median(self._steps) if self._steps else 0.0
+        if 0 < since < (self.stride - 0.5) * usual and self.stride > 1:
+            return Take.SKIP
+        self._kept = seconds
+        return Take.GAP if since < 0 or since > self._missing * self.stride * usual else Take.NEXT

@@ -1,0 +1,137 @@
+"""A source that is watched: its reader, its results and its figures."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..results.judged_frame import JudgedFrame, Verdict
+from ..results.video_results import VideoResults
+from ..video.frame import Frame
+from ..video.frame_rate import ASSUMED_RATE, RATE_TOLERANCE
+from ..video.names import folder_of
+from ..video.reader import Reader
+from ..video.source import Source
+
+RATE_KNOWN_AFTER = 50  # frames
+FPS_SECONDS, FPS_FRAMES = 2.0, 500  # over which the speed shown is taken
+
+
+class Watched:
+    """A source that is or was watched, with what is kept of it.
+
+    Args:
+        source: which.
+        reader: of its frames.
+        folder: of all results.
+        films: whether to film the whole video; ``None`` films files only.
+        margin: seconds before and after each event in its clip.
+        announce: is told of events, as :class:`VideoResults` does.
+        tell: gets a sentence when frames come at another rate than the training video's.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reader: Reader,
+        folder: Path,
+        films: bool | None,
+        margin: float,
+        announce: Callable[[str, dict[str, Any]], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.source, self.reader = source, reader
+        self.folder = folder / folder_of(source.name)
+        self.results: VideoResults | None = None
+        self.num_judged = self.num_gaps = 0
+        self.seconds = 0.0
+        self.verdict: Verdict | None = None  # of the latest frame
+        self.failure: str | None = None
+        self.has_ended = False
+        self._films, self._margin, self._announce, self._tell = films, margin, announce, tell
+        self._judged_at: deque[float] = deque(maxlen=FPS_FRAMES)
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether an event is going on."""
+        return self.results is not None and self.results.is_alarm and not self.has_ended
+
+    @property
+    def num_events(self) -> int:
+        """Events so far."""
+        return 0 if self.results is None else self.results.num_events
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that pass, lately."""
+        now = time.monotonic()
+        while self._judged_at and now - self._judged_at[0] > FPS_SECONDS:
+            self._judged_at.popleft()
+        if len(self._judged_at) < 2:
+            return 0.0
+        return (len(self._judged_at) - 1) / (self._judged_at[-1] - self._judged_at[0])
+
+    def push(self, frame: Frame, verdict: Verdict | None) -> None:
+        """Keep a frame and its verdict.
+
+        Raises:
+            OSError: the disk takes no more.
+        """
+        if self.results is None:
+            live = self.reader.is_live
+            rate = self.reader.frame_rate or self.reader.wanted or ASSUMED_RATE
+            films = (not live) if self._films is None else self._films
+            began = datetime.now(timezone.utc).astimezone() if live else None
+            name = self.source.name
+            self.results = VideoResults(self.folder, name, rate, films, self._margin, began, self._announce)
+        self.verdict, self.seconds = verdict, frame.seconds
+        self.num_judged += verdict is not None
+        self._judged_at.append(time.monotonic())
+        self.results.push(JudgedFrame(frame, verdict))
+        if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
+            self._check_rate()
+
+    def _check_rate(self) -> None:
+        rate, wanted = self.reader.frame_rate, self.reader.wanted
+        if rate and wanted and abs(rate / wanted - 1) > RATE_TOLERANCE:
+            self._tell(
+                f"{self.source.name}: frames come at {rate:.3g} per second, the training video had {wanted:.3g}: "
+                f"movement looks {wanted / rate:.2g} times as fast as it is. `stmem calibrate` fits the threshold."
+            )
+
+    def close(self) -> None:
+        """Finish its files."""
+        self.reader.stop()
+        if self.reader.error is not None:
+            self.failure = str(self.reader.error)
+        if self.results is not None:
+            self.results.close()
+        self.has_ended, self.verdict = True, None  # last: what could not be closed is still to be discarded
+
+    def discard(self, why: str) -> None:
+        """Give the source up, and leave nothing half-written under a final name."""
+        self.reader.stop()
+        self.has_ended, self.failure = True, why
+        if self.results is not None:
+            self.results.discard()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Figures for ``run.json``."""
+        reader = self.reader
+        return {
+            "name": self.source.name,
+            "source": self.source.shown,
+            "live": reader.is_live,
+            "seconds": round(self.seconds, 3),
+            "frame_rate": reader.frame_rate,
+            "source_rate": reader.source_rate,
+            "frames_read": reader.num_read,
+            "frames_judged": self.num_judged,
+            "frames_dropped": reader.num_dropped,
+            "gaps": self.num_gaps,
+            "reconnects": reader.num_reconnects,
+            "events": self.num_events,
+            "failure": self.failure,
+        }

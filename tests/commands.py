@@ -1,0 +1,29 @@
+"""The stock ``anomalib`` command, as a user runs it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+LOCAL = {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+
+
+def anomalib(*arguments: str, folder: Path) -> str:
+    ran = subprocess.run(
+        ["anomalib", *arguments],
+        cwd=folder,
+        env=os.environ | LOCAL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return ran.stdout
+
+
+def flags(kind: str, options: dict) -> list[str]:
+    return [
+        part
+        for name, value in options.items()
+        for part in (f"--{kind}.{name}", str(list(value) if isinstance(value, tuple) else value).replace(" ", ""))
+    ]

@@ -1,0 +1,73 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalib_stmem.evaluation.events import Timeline, event_numbers
+from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, reason_of
+from anomalib_stmem.video.frame import Frame
+from anomalib_stmem.results.judged_frame import JudgedFrame
+from anomalib_stmem.results.judged_frame import Verdict
+
+FRAME = np.zeros((20, 40, 3), np.uint8)
+
+
+def judged(index: int, score: float, rate: float = 10.0, anomaly_map: np.ndarray | None = None) -> JudgedFrame:
+    shown = np.zeros((10, 10), np.float32) if anomaly_map is None else anomaly_map
+    return JudgedFrame(Frame(index, index / rate, FRAME), Verdict(index, score, score > 0.5, shown))
+
+
+def track(scores: list[float], rate: float) -> list:
+    tracker = EventTracker(rate)
+    changes = [change for index, score in enumerate(scores) for change in tracker.push(judged(index, score, rate))]
+    return [*changes, *tracker.finish()]
+
+
+@given(st.lists(st.sampled_from([0.2, 0.6, 0.7]), max_size=60), st.sampled_from([2.0, 10.0, 25.0]))
+def test_events_are_those_that_the_evaluation_counts(scores: list[float], rate: float) -> None:
+    alarm = np.array(scores) > 0.5
+    frames = np.arange(len(scores))
+    numbers = event_numbers(alarm, Timeline(np.zeros(len(scores), int), frames, np.full(len(scores), rate)))
+    expected = [
+        (int(frames[numbers == number].min()), int(frames[numbers == number].max()))
+        for number in range(numbers.max(initial=-1) + 1)
+    ]
+    changes = track(scores, rate)
+    assert [(c.event.start_frame, c.event.end_frame) for c in changes if c.what == "ended"] == expected
+    assert [c.event.id for c in changes if c.what == "began"] == list(range(1, len(expected) + 1))
+
+
+def test_event_keeps_its_highest_frame() -> None:
+    *_, last = track([0.6, 0.9, 0.7], 10)
+    assert (last.what, last.event.peak_frame, last.event.score, last.event.end_frame) == ("ended", 1, 0.9, 2)
+
+
+def test_frame_in_warm_up_is_no_alarm() -> None:
+    tracker = EventTracker(10)
+    assert not list(tracker.push(JudgedFrame(Frame(0, 0.0, FRAME), None)))
+
+
+def test_boxes_are_in_pixels_of_the_source_worst_first() -> None:
+    anomaly_map = np.zeros((10, 10), np.float32)
+    anomaly_map[1:3, 2:5] = 0.6
+    anomaly_map[7:9, 6:8] = 0.9
+    assert boxes_of(anomaly_map, (20, 40)) == [(24, 14, 8, 4), (8, 2, 12, 4)]
+
+
+def test_specks_have_no_box_unless_there_is_nothing_else() -> None:
+    anomaly_map = np.zeros((100, 100), np.float32)
+    anomaly_map[5, 5] = 0.9
+    assert boxes_of(anomaly_map, (100, 100)) == [(5, 5, 1, 1)]
+    anomaly_map[50:60, 50:60] = 0.6
+    assert boxes_of(anomaly_map, (100, 100)) == [(50, 50, 10, 10)]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [([], "picture as a whole"), ([(24, 14, 8, 4)], r"bottom right \(8x4 pixels\)"), ([(0, 0, 4, 4)], "top left")],
+)
+def test_reason_says_where(boxes: list, words: str) -> None:
+    assert re.search(words, reason_of(0.7, boxes, (20, 40)))
+    assert "score 0.70, threshold 0.50" in reason_of(0.7, boxes, (20, 40))

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from anomalib_stmem.video.frame_rate import FramePicker, Take
+
+
+def taken(pace: FramePicker, times: np.ndarray) -> list[int]:
+    return [index for index, seconds in enumerate(times) if pace.take(float(seconds)) is not Take.SKIP]
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "stride"),
+    [(25, 25, 1), (30, 25, 1), (50, 25, 2), (60, 25, 2), (120, 25, 5), (30, 10, 3), (10, 25, 1), (25, None, 1)],
+)
+def test_every_nth_frame_where_n_is_nearest_to_the_training_rate(
+    source: float, wanted: float | None, stride: int
+) -> None:
+    pace = FramePicker(wanted, usual=source)
+    assert taken(pace, np.arange(200) / source) == list(range(0, 200, stride))
+    assert pace.rate == pytest.approx(source / stride)
+
+
+def test_rate_is_learned_where_the_source_does_not_say_it() -> None:
+    pace = FramePicker(10)
+    times = np.arange(100) / 30
+    assert taken(pace, times)[-20:] == list(range(42, 100, 3))
+    assert pace.source_rate == pytest.approx(30)
+
+
+def test_jitter_of_arrival_is_no_gap() -> None:
+    rng = np.random.default_rng(0)
+    times = np.arange(500) / 25 + rng.uniform(-0.015, 0.015, 500)
+    pace = FramePicker(25, exact=False)
+    assert {pace.take(float(seconds)) for seconds in times} == {Take.NEXT}
+
+
+@pytest.mark.parametrize(("exact", "lost", "gap"), [(True, 1, True), (False, 1, False), (False, 3, True)])
+def test_missing_frames_are_a_gap(exact: bool, lost: int, gap: bool) -> None:
+    pace = FramePicker(10, usual=10, exact=exact)
+    for index in range(20):
+        assert pace.take(index / 10) is Take.NEXT
+    assert pace.take((20 + lost) / 10) is (Take.GAP if gap else Take.NEXT)
+    assert pace.take((21 + lost) / 10) is Take.NEXT
+
+
+def test_clock_that_jumps_back_is_a_gap_and_the_same_picture_is_skipped() -> None:
+    pace = FramePicker(10, usual=10)
+    assert [pace.take(when) for when in (0.0, 0.1, 0.1, 5.0, 0.0)] == [
+        Take.NEXT,
+        Take.NEXT,
+        Take.SKIP,
+        Take.GAP,
+        Take.GAP,
+    ]
+
+
+def test_rate_that_changes_is_followed() -> None:
+    """A camera that halves its rate in the dark."""
+    pace = FramePicker(15, usual=30)
+    fast, slow = np.arange(60) / 30, 2 + np.arange(60) / 15
+    assert len(taken(pace, fast)) == 30
+    assert len(taken(pace, slow)[20:]) == 40
+    assert pace.stride == 1
