@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure  # not pyplot: figures for files need no screen and no global state
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from ..video.names import Folders
 
@@ -60,6 +59,8 @@ def draw_roc(frames: pd.DataFrame, area: str, path: Path) -> None:
         area: over which errors are taken (:data:`~anomalib_stmem.model.scoring.AREAS`).
         path: of the PNG; nothing is drawn where frames are all normal or all abnormal.
     """
+    from sklearn.metrics import roc_auc_score, roc_curve  # as large as all else that a watch needs beside torch
+
     labels = frames.label.to_numpy()
     if len(np.unique(labels)) < 2:
         return
