@@ -100,6 +100,31 @@ def test_scores_stand_under_every_normalisation_beside_the_controls(folder: Path
     assert "## Frame AUROC in %, smoothing: causal" in (folder / "results.md").read_text()
 
 
+def scores_of(folder: Path, job: str, labels: list[int], frames: int = 4) -> None:
+    rows = {"video": "a", "frame": range(frames), "label": labels, "score": [0.1, 0.2, 0.3, 0.4][:frames]}
+    (folder / job).mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(folder / job / "scores.csv", index=False)
+
+
+def test_every_job_is_measured_by_its_own_labels(tmp_path: Path) -> None:
+    """Avenue has two label sets: with those of the first job, the second would read 0."""
+    scores_of(tmp_path, "00_pixels", [0, 0, 1, 1])
+    scores_of(tmp_path, "01_frames", [1, 1, 0, 0])
+    table = compare_models(tmp_path, "none")
+    assert table.none.tolist() == [100, 0]
+
+
+def test_different_frames_are_not_compared(tmp_path: Path) -> None:
+    scores_of(tmp_path, "00_one", [0, 0, 1, 1])
+    scores_of(tmp_path, "01_other", [0, 0, 1], frames=3)
+    with pytest.raises(ValueError, match=r"00_one and 01_other judged different frames \(4 and 3\)"):
+        compare_models(tmp_path, "none")
+    VideoBenchmarkJob.save(VideoBenchmarkJob.collect([{"model": "M", "image_AUROC": 0.5, "folder": str(tmp_path)}]))
+    page = (tmp_path / "results.md").read_text()
+    assert "| M | 50.0 |" in page  # what was measured stays
+    assert "judged different frames" in page
+
+
 def test_wrong_folder_is_said_once_per_model_and_leaves_no_empty_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

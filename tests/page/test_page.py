@@ -163,8 +163,39 @@ def test_event_shows_no_file_from_elsewhere(tmp_path: Path, kind: str, path: str
     (tmp_path / "secret.mp4").write_text("secret")
     events = json.loads((tmp_path / "out" / "gate" / "events.json").read_text())
     (tmp_path / "out" / "gate" / "events.json").write_text(json.dumps([events[0] | {kind: path}]))
-    with pytest.raises(ValueError, match=f"the {kind} of event 1 is not in its folder"):
+    with pytest.raises(ValueError, match="leads out of its results folder"):
         write_page(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "file", ["gate/plain.mp4", "gate/annotated.mp4", "gate/scores.csv", "gate/events.json", "run.json", "training.csv"]
+)
+def test_link_shows_no_file_from_elsewhere(tmp_path: Path, file: str) -> None:
+    record(tmp_path / "out" / "gate", range(30, 40))
+    link, secret = tmp_path / "out" / file, tmp_path / "secret"
+    if link.exists():
+        link.rename(secret)
+    else:
+        secret.write_text('{"secret": 1}')
+    link.symlink_to(secret)
+    with pytest.raises(ValueError, match=f"{link.name} leads out of its results folder, to .*secret"):
+        write_page(tmp_path / "out")
+    # Within the results a link may lead anywhere.
+    kept = secret.rename(link.parent / "kept")
+    link.unlink()
+    link.symlink_to(kept)
+    if file != "training.csv":  # whose content is no table here
+        assert write_page(tmp_path / "out").is_file()
+
+
+def test_metric_that_is_not_defined_leaves_a_page_that_says_so(tmp_path: Path) -> None:
+    """One class only: its AUROC is NaN, which is no JSON, and a browser showed nothing at all."""
+    record(tmp_path / "gate", range(30, 40))
+    report = {"metrics": {"image_AUROC": float("nan")}, "tables": {}, "videos": 1}
+    (tmp_path / "report.json").write_text(json.dumps(report))  # as an earlier version wrote it
+    text = write_page(tmp_path).read_text()
+    data = re.search(r'id="data">(.*?)</script>', text).group(1)
+    assert json.loads(data, parse_constant=pytest.fail)["tests"][0]["metrics"] == {"image_AUROC": None}
 
 
 # -- in a browser -----------------------------------------------------------------------------------------------------

@@ -141,20 +141,43 @@ class VideoBenchmarkJob(BenchmarkJob):
         result.to_csv(folder / "results.csv", index=False)
         page = markdown(result)
         if any(folder.glob("*/scores.csv")):  # none where every model failed, as with a wrong folder of data
-            page += "\n" + markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
+            page += "\n" + _comparison(folder)
         (folder / "results.md").write_text(page)
         Console().print(page, markup=False, soft_wrap=True)
         Console().print(f"Files: {folder}", markup=False, soft_wrap=True)
 
 
+def _comparison(folder: Path) -> str:
+    try:
+        return markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
+    except ValueError as error:  # the table of metrics stays
+        return f"{error}\n"
+
+
 def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
-    """Compare the scores that the jobs left: every normalisation, with intervals, beside the controls."""
+    """Compare the scores that the jobs left: every normalisation, with intervals, beside the controls.
+
+    Each job is measured by the labels of its own data.
+
+    Raises:
+        ValueError: two jobs judged different frames, which no table can compare.
+    """
     recorded = {path.parent.name: pd.read_csv(path) for path in sorted(folder.glob("*/scores.csv"))}
+    (first, frames), *others = recorded.items()
+    for name, other in others:
+        if not other[["video", "frame"]].equals(frames[["video", "frame"]]):
+            msg = (
+                f"{first} and {name} judged different frames ({len(frames)} and {len(other)}), so their AUROCs stand "
+                "in no table together. Run one benchmark for each data set."
+            )
+            raise ValueError(msg)
     scores: dict[str, Scores] = {}
-    for name, frames in recorded.items():
-        scores[name] = single(frames.score, frames)
-        scores |= {f"control: {control}": single(frames[control], frames) for control in CONTROLS if control in frames}
-    return compare_scores(scores, next(iter(recorded.values())), smoothing)
+    labels: dict[str, pd.Series] = {}
+    for name, own in recorded.items():
+        found = {name: own.score} | {f"control: {control}": own[control] for control in CONTROLS if control in own}
+        scores |= {which: single(values, own) for which, values in found.items()}
+        labels |= dict.fromkeys(found, own.label)
+    return compare_scores(scores, frames, smoothing, labels)
 
 
 def markdown(result: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """The result table: the model's score, each error alone and the controls, under every normalisation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,19 @@ def compare(frames: pd.DataFrame, head: ScoreHead, smoothing: Smoothing = "none"
     return compare_scores(candidates(frames, head), frames, smoothing)
 
 
-def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing: Smoothing = "none") -> pd.DataFrame:
+def compare_scores(
+    scores_of: dict[str, Scores],
+    frames: pd.DataFrame,
+    smoothing: Smoothing = "none",
+    labels_of: Mapping[str, pd.Series] | None = None,
+) -> pd.DataFrame:
     """Frame AUROC in percent, one row per score.
 
     Args:
         scores_of: every score by name, given a normalisation.
         frames: ``video`` and ``label`` of the ``(n,)`` frames, sorted by video and frame.
         smoothing: applied after normalising, to every row alike.
+        labels_of: of scores that are measured by other labels than those of ``frames``.
 
     Returns:
         For each normalisation (columns ``none``, ``calibrated``, ``running``, ``per_video``) the AUROC of all frames
@@ -43,7 +49,7 @@ def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing
         ``macro`` and ``padded`` averages over videos, of scores on one scale.
     """
     videos = frames.video.factorize()[0]
-    labels = frames.label.to_numpy() > 0
+    labels = {name: (labels_of or {}).get(name, frames.label).to_numpy() > 0 for name in scores_of}
     draws = bootstrap.resamples(int(videos.max()) + 1)
     table: dict[str, dict[str, float]] = {name: {} for name in scores_of}
     for how in NORMALISATIONS:
@@ -51,7 +57,7 @@ def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing
             name: by_video(scores(how), videos, lambda own: smooth(own, smoothing))
             for name, scores in scores_of.items()
         }
-        wins = {name: bootstrap.win_table(scores, labels, videos) for name, scores in compared.items()}
+        wins = {name: bootstrap.win_table(scores, labels[name], videos) for name, scores in compared.items()}
         for name, own in wins.items():
             interval = bootstrap.micro_interval(own, draws)
             figures = {"": own.micro(), "_low": interval.low, "_high": interval.high}
@@ -64,7 +70,7 @@ def compare_scores(scores_of: dict[str, Scores], frames: pd.DataFrame, smoothing
         if how == "none":
             for name, scores in compared.items():
                 table[name]["macro"] = 100 * wins[name].macro()
-                table[name]["padded"] = 100 * _padded(scores, labels, videos)
+                table[name]["padded"] = 100 * _padded(scores, labels[name], videos)
     return pd.DataFrame.from_dict(table, orient="index")
 
 

@@ -1,4 +1,4 @@
-"""What a results folder holds, as plain data for the page."""
+"""Reads what a results folder holds, as plain data for the page; never a file from outside the folder."""
 
 import base64
 import json
@@ -16,11 +16,16 @@ from ..video.names import natural_order
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
 THUMBNAIL = 240  # pixels, width
 BINS = 40
+FILMS = {"plain": PLAIN, "annotated": ANNOTATED}
 MOST_MEGABYTES = 200  # of films and clips in a page
 
 
 class Media:
-    """Films and clips of a page, up to a limit, by the name under which the page finds them."""
+    """Films and clips of a page, up to a limit, by the name under which the page finds them.
+
+    Args:
+        megabytes: the limit.
+    """
 
     def __init__(self, megabytes: float = MOST_MEGABYTES) -> None:
         self.held: dict[str, str] = {}  # base64
@@ -50,9 +55,7 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
     if not results.is_dir():
         msg = f"There is no folder {results.absolute()}. Expected results of `stmem watch` or `anomalib predict`."
         raise FileNotFoundError(msg)
-    folders = sorted(
-        (path.parent for path in results.rglob(EVENTS) if (path.parent / SCORES).is_file()), key=natural_order
-    )
+    folders = [path.parent for path in _found(results, EVENTS) if (path.parent / SCORES).is_file()]
     if not folders:
         msg = f"No judged video in {results}: no folder in it has {SCORES} and {EVENTS}."
         raise FileNotFoundError(msg)
@@ -63,8 +66,8 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
         "strip": STRIP,
         "videos": videos,
         "scores": _distribution(folders),
-        "runs": [_read(path) for path in sorted(results.rglob(RUN), key=natural_order)],
-        "tests": [_read(path) for path in sorted(results.rglob("report.json"), key=natural_order)],
+        "runs": [_read(path) for path in _found(results, RUN)],
+        "tests": [_read(path) for path in _found(results, "report.json")],
         "training": _training(results),
     }
 
@@ -73,7 +76,7 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
     frames = _scores(folder)
     events = _read(folder / EVENTS)
     curve = _thinned(frames)
-    films = {"plain": media.add(folder / PLAIN), "annotated": media.add(folder / ANNOTATED)}
+    films = {kind: media.add(inside(folder / file, folder)) for kind, file in FILMS.items()}
     shows_all = films["plain"] is not None or films["annotated"] is not None
     return {
         "name": _name(folder, results),
@@ -95,13 +98,26 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
     }
 
 
-def _file_of(event: dict[str, Any], kind: str, folder: Path) -> Path:
-    """Return a file that an event names; a page shows none from outside the folder, whoever wrote the event."""
-    path = folder / str(event.get(kind))
+def _found(results: Path, name: str) -> list[Path]:
+    """Find the files of a name below the results, in natural order."""
+    return [inside(path, results) for path in sorted(results.rglob(name), key=natural_order)]
+
+
+def inside(path: Path, folder: Path) -> Path:
+    """Hand back a path that really lies in a folder: what a link or an event names outside it is not shown to anybody.
+
+    Raises:
+        ValueError: it lies elsewhere.
+    """
     if not path.resolve().is_relative_to(folder.resolve()):
-        msg = f"{folder / EVENTS} is damaged: the {kind} of event {event.get('id')} is not in its folder ({path})."
+        msg = f"{path} leads out of its results folder, to {path.resolve()}. A page holds files of the results only."
         raise ValueError(msg)
     return path
+
+
+def _file_of(event: dict[str, Any], kind: str, folder: Path) -> Path:
+    """Return a file that an event names."""
+    return inside(folder / str(event.get(kind)), folder)
 
 
 def _name(folder: Path, results: Path) -> str:
@@ -114,7 +130,7 @@ def _name(folder: Path, results: Path) -> str:
 
 
 def _scores(folder: Path) -> pd.DataFrame:
-    path = folder / SCORES
+    path = inside(folder / SCORES, folder)
     frames = pd.read_csv(path)
     lacking = {"seconds", "pred_score"} - set(frames.columns)
     if lacking or frames.empty:
@@ -176,14 +192,13 @@ def _distribution(folders: list[Path]) -> dict[str, Any]:
 
 def _training(results: Path) -> dict[str, list[float]] | None:
     """Losses by epoch, of the run that the results are in or of one in them."""
-    near = [results, *results.resolve().parents[:2]]
-    found = [folder / "training.csv" for folder in near if (folder / "training.csv").is_file()]
-    found += sorted(results.rglob("training.csv"), key=natural_order)
+    near = [results.resolve(), *results.resolve().parents[:2]]
+    found = [inside(folder / "training.csv", folder) for folder in near if (folder / "training.csv").is_file()]
+    found += _found(results, "training.csv")
     if not found:
         return None
     table = pd.read_csv(found[0])
-    return (
-        {"epoch": table.epoch.tolist(), "loss": table.loss.tolist()}
-        if {"epoch", "loss"} <= set(table.columns)
-        else None
-    )
+    if not {"epoch", "loss"} <= set(table.columns) or table.loss.isna().all():
+        return None
+    known = table[table.loss.notna()]
+    return {"epoch": known.epoch.tolist(), "loss": known.loss.tolist()}

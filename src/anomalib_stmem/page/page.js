@@ -250,15 +250,19 @@ function list(facts) {
   }));
 }
 
+const UNDEFINED = "not defined: it needs both normal and abnormal frames, or masks";
+
 function tellMetrics() {
   const place = $("metrics");
   if (!data.tests.length) place.append(make("p", {}, "No ground truth, so no metrics: `anomalib test` measures where there is."));
   for (const test of data.tests) {
     place.append(make("h3", {}, `${test.dataset}: ${test.frames_judged} frames of ${plural(test.videos, "video")}, ${test.frames_abnormal} abnormal`));
-    place.append(table(["metric", "value"], Object.entries(test.metrics).map(([name, value]) => [name, value.toFixed(4)])));
+    place.append(table(["metric", "value"], Object.entries(test.metrics).map(([name, value]) => [name, value === null ? UNDEFINED : value.toFixed(4)])));
     for (const [smoothing, scores] of Object.entries(test.tables)) {
       const columns = { none: "no normalisation", calibrated: "calibrated (live)", running: "running", per_video: "per video*" };
-      const cells = ([name, row]) => [name, ...Object.keys(columns).map((how) => `${row[how].toFixed(1)} [${row[how + "_low"].toFixed(0)}, ${row[how + "_high"].toFixed(0)}]`), row.macro.toFixed(1)];
+      const rounded = (value, digits) => (value === null ? "-" : value.toFixed(digits));
+      const interval = (row, how) => (row[how] === null ? "-" : `${rounded(row[how], 1)} [${rounded(row[how + "_low"], 0)}, ${rounded(row[how + "_high"], 0)}]`);
+      const cells = ([name, row]) => [name, ...Object.keys(columns).map((how) => interval(row, how)), rounded(row.macro, 1)];
       const whole = table(["score", ...Object.values(columns), "macro"], Object.entries(scores).map(cells));
       const folded = make("details", smoothing === "none" ? { open: "" } : {}, make("summary", {}, `Frame AUROC in %, smoothing: ${smoothing}`), whole);
       place.append(folded);
