@@ -1,6 +1,7 @@
 """STMem under anomalib's engine: what a run leaves behind, and what it refuses."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import pytest
 import torch
 from anomalib.data import ImageBatch, VideoBatch
 from anomalib.engine import Engine
+from anomalib.post_processing import PostProcessor
+from anomalib.pre_processing import PreProcessor
 from conftest import TINY_DATA, TINY_MODEL
+from torchvision.transforms.v2 import Compose, Normalize, RandomVerticalFlip
 
-from anomalib_stmem import STMem, VideoFolder
+from anomalib_stmem import STMem, TrainedModel, VideoFolder
 from anomalib_stmem.shell.batch import as_judged_batch
+from anomalib_stmem.video.frame_rate import _warn_once
 
 
 def tiny(**options) -> STMem:  # noqa: ANN003
@@ -167,6 +172,106 @@ def test_checkpoint_of_other_options_is_refused_with_the_flags(run: tuple, scene
     other = tiny(memory_temperature=0.5, image_size=(24, 16))
     with pytest.raises(ValueError, match=r"--model\.image_size \[16,16\] --model\.memory_temperature 0\.1"):
         engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=run[2] / "weights" / "lightning" / "model.ckpt")
+
+
+def test_report_speaks_of_the_checkpoint_and_not_of_the_command_line(run: tuple, scene: Path, tmp_path: Path) -> None:
+    """Seed, budget, basis and every option are those that made weights and threshold."""
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    before = json.loads((run[2] / "test" / "report.json").read_text())
+    other = tiny(seed=7, false_alarms_per_hour=123.0, learning_rate=0.5)
+    engine(tmp_path).test(other, datamodule=data(scene), ckpt_path=path)
+    (report,) = (json.loads(found.read_text()) for found in tmp_path.rglob("report.json"))
+    assert (report["seed"], report["threshold"]) == (0, before["threshold"])
+    assert report["config"]["model"] == before["config"]["model"]
+    assert other.trained.options["false_alarms_per_hour"] == 1.0
+    other.post_processor.false_alarms_per_hour = 50.0
+    engine(tmp_path / "again").validate(other, datamodule=data(scene, frame_rate=10))
+    assert other.trained.options["false_alarms_per_hour"] == 50.0  # which has set the threshold now
+    assert "50 false alarms per hour" in other.trained.explain_threshold()
+
+
+def test_checkpoint_without_its_trainer_is_the_same_model(run: tuple) -> None:
+    path = run[2] / "weights" / "lightning" / "model.ckpt"
+    loaded, shell = TrainedModel.load(path), STMem.load_from_checkpoint(path).eval()
+    assert loaded.fingerprint() == shell.trained.fingerprint()
+    assert (loaded.epochs, loaded.options) == (shell.trained.epochs, shell.trained.options)
+    assert loaded.explain_threshold() == shell.trained.explain_threshold()
+    clips = torch.rand(2, 7, 3, 16, 16)
+    with torch.no_grad():
+        for name, value in shell(clips)._asdict().items():
+            torch.testing.assert_close(getattr(loaded(clips), name), value, atol=0, rtol=0, msg=name)
+
+
+def test_grey_model_prepares_frames_as_torchvision_does() -> None:
+    model = tiny(channels=1)
+    frames = torch.rand(2, 6, 3, 16, 16)
+    torch.testing.assert_close(model.trained.preparation(frames), model.pre_processor(frames), atol=0, rtol=0)
+
+
+def test_model_with_components_of_its_own_takes_them_along() -> None:
+    """A pre-processor that turns the picture, and anomalib's stock post-processor."""
+    flipped = PreProcessor(Compose([RandomVerticalFlip(1.0), Normalize([0.5] * 3, [0.5] * 3)]))
+    model = tiny(pre_processor=flipped, post_processor=PostProcessor()).eval()
+    clips = torch.rand(1, 6, 3, 16, 16)
+    with torch.no_grad():
+        expected, found = model(clips), model.trained(clips)
+        assert not torch.equal(tiny().eval()(clips).anomaly_map, expected.anomaly_map)
+    torch.testing.assert_close(found.pred_score, expected.pred_score)
+    assert not model.trained.is_calibrated
+    assert "as the post-processor set it" in model.trained.explain_threshold()
+
+
+def test_checkpoint_with_a_pre_processor_of_its_own_says_who_can_open_it(scene: Path, tmp_path: Path) -> None:
+    flipped = PreProcessor(Compose([RandomVerticalFlip(1.0), Normalize([0.5] * 3, [0.5] * 3)]))
+    engine(tmp_path).fit(tiny(pre_processor=flipped), datamodule=data(scene, image_size=(16, 16)))
+    (path,) = tmp_path.rglob("model.ckpt")
+    with pytest.raises(ValueError, match=r"pre-processor of its own.*STMem\.load_from_checkpoint"):
+        TrainedModel.load(path)
+
+
+def test_building_a_model_leaves_every_generator_alone() -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    first, second = tiny(seed=3), tiny(seed=3)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert random.getstate() == before[2]
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+    third = tiny(seed=None)
+    assert not torch.equal(torch.get_rng_state(), before[0])  # without a seed the process's own generator draws
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), third.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("stream", ["spatial", "temporal"])
+def test_single_stream_is_not_said_to_have_the_other(stream: str, scene: Path, tmp_path: Path) -> None:
+    other = {"spatial": "temporal", "temporal": "spatial"}[stream]
+    engine(tmp_path, limit_train_batches=1).train(tiny(streams=stream), datamodule=data(scene))
+    (folder,) = tmp_path.rglob("test")
+    frames = pd.read_csv(folder / "scores.csv")
+    assert not [name for name in frames if name.endswith((f"_{other}", "_both"))]
+    rows = json.loads((folder / "report.json").read_text())["tables"]["none"]
+    assert [name for name in rows if name.startswith("error")] == ["error of sum", f"error of {stream}"]
+    assert f"error of {other}" not in (folder / "report.md").read_text()
+
+
+def test_unknown_frame_rate_stays_unknown_until_somebody_says_it(
+    scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_once.cache_clear()
+    model = tiny()
+    engine(tmp_path / "unknown").train(model, datamodule=data(scene))
+    assert model.trained.frame_rate is None
+    assert "counted at an assumed frame rate" in model.trained.explain_threshold()
+    for what in ("The hours behind the threshold", "Films and events", "False alarms per hour"):
+        said = f"{what}: the frame rate is not known, so 25 frames per second are assumed. Say the real one with"
+        assert caplog.text.count(said) == 1
+    known = tiny()
+    engine(tmp_path / "known").fit(known, datamodule=data(scene, frame_rate=10))
+    assert known.trained.frame_rate == 10
+    assert float(known.post_processor.normal_hours) == pytest.approx(2.5 * float(model.post_processor.normal_hours))
 
 
 @pytest.mark.parametrize("older", ["option", "measurement"])

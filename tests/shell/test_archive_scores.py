@@ -104,6 +104,27 @@ def test_scores_of_two_models_are_not_mixed(archive: Path, tmp_path: Path) -> No
         judge(archive, tmp_path / "scores", calibrated(seed=1))
 
 
+def test_video_that_has_changed_is_judged_anew(archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    results = tmp_path / "scores"
+    judge(archive, results)
+    old = {path.name: path.read_text() for path in results.rglob("videos/**/*.csv")}
+    write_video(archive / "yard" / "monday.avi", count=14)
+    (archive / "gate" / "02" / "008.jpg").write_bytes((archive / "gate" / "01" / "007.jpg").read_bytes())
+    judge(archive, results)
+    new = {path.name: path.read_text() for path in results.rglob("videos/**/*.csv")}
+    assert len(pd.read_csv(results / "videos" / "yard" / "monday.csv")) == 9
+    assert (new["01.csv"] == old["01.csv"], new["02.csv"] == old["02.csv"]) == (True, False)
+    assert "monday.avi has changed since it was judged, and is judged anew" in caplog.text
+
+
+def test_scores_of_what_a_video_was_before_do_not_stay_when_it_cannot_be_judged(archive: Path, tmp_path: Path) -> None:
+    judge(archive, tmp_path / "scores")
+    (archive / "yard" / "monday.avi").write_bytes(b"no video any more")
+    judge(archive, tmp_path / "scores")
+    assert not (tmp_path / "scores" / "videos" / "yard" / "monday.csv").exists()
+    assert (tmp_path / "scores" / "videos" / "yard" / "monday.failed").exists()
+
+
 def test_video_may_be_called_summary(archive: Path, tmp_path: Path) -> None:
     shutil.copy(archive / "yard" / "monday.avi", archive / "summary.avi")
     judge(archive, tmp_path / "scores")

@@ -14,7 +14,6 @@ from .checkpoint import FIXED_BY_CHECKPOINT, as_list, read_checkpoint
 from .scoring import ScoreHead
 from .torch_model import Judged, STMemModel
 
-USUAL_TRANSFORMS = {"Resize", "Grayscale", "Normalize"}
 LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue in grey, as torchvision has it
 
 
@@ -68,9 +67,8 @@ class TrainedModel(nn.Module):
         checkpoint = read_checkpoint(path)
         options, state = checkpoint["hyper_parameters"], checkpoint["state_dict"]
         enabled = checkpoint.get("anomalib_components_enabled") or {}
-        used = checkpoint.get("anomalib_pre_processor_config") or {}
-        own_steps = _names_of_transforms(used.get("transform")) - USUAL_TRANSFORMS
-        if own_steps or not enabled.get("pre_processor", True):
+        used = checkpoint.get("anomalib_pre_processor_config")
+        if not enabled.get("pre_processor", True) or not _is_usual(used, options["channels"]):
             msg = (
                 f"{path} was trained with a pre-processor of its own, which only anomalib can rebuild. "
                 "Give the model itself instead: STMem.load_from_checkpoint(path, pre_processor=...)."
@@ -174,14 +172,18 @@ def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _names_of_transforms(config: Any) -> set[str]:  # noqa: ANN401  # plain data of any depth
-    """Find the class names in what anomalib saves of a transform."""
-    if isinstance(config, Mapping):
-        own = {str(config["class_path"]).rsplit(".", 1)[-1]} - {"Compose"} if "class_path" in config else set()
-        return own.union(*(_names_of_transforms(value) for value in config.values()))
-    return (
-        set().union(*(_names_of_transforms(value) for value in config)) if isinstance(config, list | tuple) else set()
-    )
+def _is_usual(config: Mapping[str, Any] | None, channels: int) -> bool:
+    """Whether what anomalib saved of the pre-processor is resizing and :class:`Preparation`, or nothing."""
+    if config is None:
+        return True
+    try:
+        steps = config["transform"]["init_args"]["transforms"]
+        names = [step["class_path"].rsplit(".", 1)[-1] for step in steps]
+        scale = steps[-1]["init_args"]
+        grey = ["Grayscale"] if channels == 1 else []
+        return names == ["Resize", *grey, "Normalize"] and {*scale["mean"], *scale["std"]} == {0.5}
+    except (TypeError, KeyError, IndexError):  # another kind of transform
+        return False
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
