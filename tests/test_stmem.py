@@ -365,6 +365,46 @@ def test_calibration_that_cannot_be_written_is_refused_before_the_video_is_seen(
     assert (done.status, "cannot read or write a.avi" in done.wrong) == (2, True)
 
 
+def test_calibration_leaves_the_checkpoint_that_it_starts_from(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done]
+) -> None:
+    own = Path(shutil.copy(checkpoint, tmp_path / "own.ckpt"))
+    (tmp_path / "link.ckpt").symlink_to(own)
+    before = own.read_bytes()
+    for out in ("own.ckpt", "link.ckpt"):
+        done = here("calibrate", noise(tmp_path / "a.avi"), "--ckpt", own, "--out", out)
+        assert (done.status, "must stay as it is. Name another file" in done.wrong) == (2, True)
+    assert own.read_bytes() == before
+
+
+def test_calibration_takes_bounds_of_what_decides_and_keeps_the_rest(checkpoint: Path) -> None:
+    """A stream measures only what decides the score; the bounds of the others, which tables of tests use, stay."""
+    from anomalib_stmem.evaluation.calibration import CalibrationFrames
+    from anomalib_stmem.evaluation.events import Timeline
+    from anomalib_stmem.model.scoring import MEASUREMENTS
+    from anomalib_stmem.watching.calibrate import _calibrate
+
+    head = TrainedModel.load(checkpoint).network.head
+    lower, upper = head.lower.clone(), head.upper.clone()
+    measurements = torch.rand(50, len(MEASUREMENTS)) + 30
+    timeline = Timeline(np.zeros(50, int), np.arange(50), np.full(50, 10.0))
+    calibration = _calibrate(head, CalibrationFrames(measurements, torch.rand(50, 2), timeline), budget=1.0)
+    compensated = head.compensate(measurements)
+    for place, name in enumerate(MEASUREMENTS):
+        decides = name in head.wanted
+        assert float(head.lower[place]) == float(compensated[:, place].min() if decides else lower[place]), name
+        assert float(head.upper[place]) == float(compensated[:, place].max() if decides else upper[place]), name
+    assert float(calibration.highest) == pytest.approx(float(head(measurements).max()))
+
+
+@pytest.mark.parametrize("command", ["watch", "calibrate"])
+def test_malformed_address_is_not_printed(command: str, checkpoint: Path, here: Callable[..., Done]) -> None:
+    for address in ("rtsp:/user:secret@host/x", "rtsp://user:secret@[host"):
+        done = here(command, address, "--ckpt", checkpoint)
+        assert done.status == 2
+        assert "secret" not in done.said + done.wrong
+
+
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
     assert "in 3 s of video" in done.said

@@ -107,3 +107,12 @@ def test_two_processes_may_fill_it_at_once(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 1
     for video in opened:
         np.testing.assert_array_equal(video.read(0, 7), np.stack(list(VideoFile(path).frames())))
+
+
+def test_what_was_kept_in_spite_of_damage_is_still_refused_where_damage_is(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", 60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    kept = open_cached(path, tmp_path / "cache", damaged="keep")
+    assert kept.cut_off
+    with pytest.raises(ValueError, match="cut off or damaged"):
+        open_cached(path, tmp_path / "cache", damaged="refuse")

@@ -61,3 +61,18 @@ def test_better_score_has_a_gain_above_zero() -> None:
     draws = bootstrap.resamples(8, draws=200)
     tables = [bootstrap.win_table(score, labels, videos) for score in (good, bad)]
     assert bootstrap.micro_interval(tables[0], draws, against=tables[1]).low > 0.2
+
+
+def test_interval_is_the_middle_95_percent_of_drawn_sets_of_videos() -> None:
+    """Each draw as a data set of its own: videos repeated, their frames pooled, the AUROC computed anew."""
+    rng = np.random.default_rng(0)
+    videos, labels = np.repeat(np.arange(12), 20), rng.random(240) < 0.4
+    scores = rng.normal(labels + rng.normal(size=12)[videos], 1)
+    draws, drawn = bootstrap.resamples(12, draws=400), []
+    for counts in draws:
+        rows = np.concatenate([np.tile(np.flatnonzero(videos == v), int(n)) for v, n in enumerate(counts)])
+        drawn.append(roc_auc_score(labels[rows], scores[rows]))
+    interval = bootstrap.micro_interval(bootstrap.win_table(scores, labels, videos), draws)
+    assert sum(value < interval.low for value in drawn) == pytest.approx(10, abs=1)  # of 400, 2.5 %
+    assert sum(value > interval.high for value in drawn) == pytest.approx(10, abs=1)
+    assert len(bootstrap.resamples(4)) == 2000

@@ -41,3 +41,19 @@ def test_an_event_that_touches_an_abnormal_frame_is_no_false_alarm() -> None:
 def test_an_alarm_that_lasts_is_one_more_per_minute() -> None:
     for seconds, count in ((59, 1), (61, 2), (180, 3)):
         assert false_alarms(np.ones(seconds, bool), np.zeros(seconds, bool), timeline(seconds, rate=1.0)) == count
+
+
+@pytest.mark.parametrize(("quiet", "events"), [(9, 1), (10, 2), (11, 2)])
+def test_a_second_without_alarm_parts_two_events(quiet: int, events: int) -> None:
+    """At 10 frames per second: nine frames between are less than a second, ten are one."""
+    alarm = np.array([True] + [False] * quiet + [True])
+    assert event_numbers(alarm, timeline(len(alarm), rate=10.0)).max() + 1 == events
+
+
+@pytest.mark.parametrize("rate", [10.0, 25.0, 29.97, 1 / 0.0333])
+def test_an_alarm_of_exactly_a_minute_is_one(rate: float) -> None:
+    """600 times a tenth of a second is a little more than a minute, as computers count."""
+    minute = round(60 * rate)
+    count = minute if minute / rate <= 60 else minute - 1
+    assert false_alarms(np.ones(count, bool), np.zeros(count, bool), timeline(count, rate=rate)) == 1
+    assert false_alarms(np.ones(count + 2, bool), np.zeros(count + 2, bool), timeline(count + 2, rate=rate)) == 2

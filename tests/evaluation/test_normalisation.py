@@ -62,3 +62,13 @@ def test_other_choices_are_refused() -> None:
         normalise(VALUES, "minmax")
     with pytest.raises(ValueError, match=r"smoothing must be one of .*got 'median'"):
         smooth(VALUES, "median")
+
+
+def test_shares_of_smoothing_are_those_that_were_fixed_beforehand() -> None:
+    jump = np.array([0.0, 1.0, 1.0])
+    np.testing.assert_allclose(smooth(jump, "causal"), [0, 0.2, 0.36])
+    pulse = np.zeros(101)
+    pulse[50] = 1
+    spread = smooth(pulse, "centred")
+    deviation = np.sqrt((spread * (np.arange(101) - 50) ** 2).sum())
+    assert deviation == pytest.approx(5, abs=0.05)

@@ -88,3 +88,9 @@ def test_few_levels_tie_by_half() -> None:
     maps = torch.tensor([[[[0.2, 0.7, 0.72]]]])
     pixels = Pixels(maps, torch.tensor([[[False, False, True]]]), torch.ones(1, dtype=torch.bool))
     assert value(PixelAUROC(num_levels=10), pixels) == pytest.approx(0.75)
+
+
+def test_false_positive_limit_is_that_of_bergmann_unless_told_otherwise(pixels: Pixels) -> None:
+    assert AUPRO().fpr_limit == 0.3
+    assert value(AUPRO(), pixels) == value(AUPRO(fpr_limit=0.3), pixels)
+    assert abs(value(AUPRO(), pixels) - value(AUPRO(fpr_limit=0.2), pixels)) > 0.01

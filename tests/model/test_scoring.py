@@ -131,3 +131,13 @@ def test_crowd_is_no_anomaly_by_itself() -> None:
 def test_unknown_choice_is_named(area: str, error: str, weight: float, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         ScoreHead(area, error, weight)
+
+
+def test_patch_is_an_eighth_of_the_height_whatever_the_width() -> None:
+    """A single pixel of error spreads over a patch: 3 pixels of 16 rows, 5 of 32."""
+    for height, side in ((16, 3), (32, 5)):
+        for width in (16, 64):
+            point = torch.zeros(1, 1, height, width)
+            point[..., height // 2, width // 2] = 1
+            spread = (blur(point) > 0)[0, 0]
+            assert (int(spread.any(dim=1).sum()), int(spread.any(dim=0).sum())) == (side, side)

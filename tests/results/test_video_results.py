@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,24 @@ def test_results_here_get_a_number_too(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "here" / "run.json").touch()
     monkeypatch.chdir(tmp_path / "here")
     assert new_folder(Path(), "run.json") == tmp_path / "here_2"
+
+
+def test_clip_of_a_long_event_ends_after_a_minute(tmp_path: Path) -> None:
+    results = VideoResults(tmp_path, "gate", 2.0, films_whole_video=False, margin=1.0)
+    shown, verdict = np.full((4, 4), 0.8, np.float32), None
+    for index in range(180):  # an alarm from the fifth second to the last, the ninetieth
+        verdict = Verdict(index, 0.9, index >= 10, shown)
+        results.push(JudgedFrame(Frame(index, index / 2, np.zeros((16, 32, 3), np.uint8)), verdict))
+    results.close()
+    (event,) = results.events
+    assert (event["start"], event["end"]) == (5.0, 89.5)
+    last = frames_of(tmp_path / "events" / "0001.mp4")[-1][0]
+    assert event["clip_start"] + last == pytest.approx(event["start"] + 60, abs=0.01)
+
+
+def test_two_runs_at_once_never_share_a_folder(tmp_path: Path) -> None:
+    """Of 30 pairs that looked at the same moment, two got the same folder."""
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: new_folder(tmp_path / "watch", "run.json"), range(64)))
+    assert len(set(found)) == 64
+    assert tmp_path / "watch" in found

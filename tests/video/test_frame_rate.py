@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomalib_stmem.video.frame_rate import FramePicker, Take
+from anomalib_stmem.video.frame_rate import FramePicker, Take, known_rates
 
 
 def taken(pace: FramePicker, times: np.ndarray) -> list[int]:
@@ -61,3 +61,20 @@ def test_rate_that_changes_is_followed() -> None:
     assert len(taken(pace, fast)) == 30
     assert len(taken(pace, slow)[20:]) == 40
     assert pace.stride == 1
+
+
+@pytest.mark.parametrize(("steps", "taken"), [(2.4, False), (2.6, True)])
+def test_frame_is_taken_from_half_a_step_before_it_is_due(steps: float, taken: bool) -> None:
+    """Of 30 frames per second every third is judged; one that comes a little early is still the third."""
+    picker = FramePicker(10, usual=30)
+    for index in range(31):
+        picker.take(index / 30)
+    assert (picker.take((30 + steps) / 30) is not Take.SKIP) == taken
+
+
+def test_unknown_rates_are_assumed_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert known_rates(np.array([10.0, np.nan]), "Test of rates").tolist() == [10, 25]
+    assert known_rates(np.array([np.nan]), "Test of rates").tolist() == [25]
+    assert caplog.text.count("Test of rates: the frame rate is not known, so 25 frames per second are assumed") == 1
+    assert known_rates(np.array([10.0]), "Nothing to say").tolist() == [10]
+    assert "Nothing to say" not in caplog.text

@@ -4,7 +4,7 @@ import pytest
 from makers import write_numbered, write_video
 
 from anomalib_stmem.video.names import folder_of
-from anomalib_stmem.video.source import find_sources, without_password
+from anomalib_stmem.video.source import find_sources, masked, without_password
 
 
 def test_files_folders_cameras_and_streams(tmp_path: Path) -> None:
@@ -64,3 +64,34 @@ def test_password_that_breaks_its_url_is_not_shown(url: str) -> None:
     assert not any(part in str(refused.value) for part in ("se/", "cret", "12", "34"))
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
     assert find_sources(["rtsp://user:se%2Fcret@host/x"])[0].shown == "rtsp://host/x"
+
+
+MALFORMED = [
+    "rtsp:/user:secret@host/x",
+    "rtsp:user:secret@host",
+    "RTSP:/user:sec@ret@host/x",
+    "http:/u:secret@h?key=secret",
+]
+
+
+@pytest.mark.parametrize("address", [*MALFORMED, *(f"gate={address}" for address in MALFORMED)])
+def test_malformed_address_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(ValueError, match="A URL cannot be read") as refused:
+        find_sources([address])
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *((f"There is no {address}.", None) for address in MALFORMED),
+        ("lost rtsp://user:secret@10.0.0.7:554/live?key=secret , again", "lost rtsp://***@10.0.0.7:554/live , again"),
+        ("cannot read 'http://h/x?token=secret'", "cannot read 'http://h/x'"),
+        ("There is no /videos/mail@home.mp4.", "There is no /videos/mail@home.mp4."),
+        ("12:30:05 gate: 3 events?", "12:30:05 gate: 3 events?"),
+    ],
+)
+def test_no_text_shows_a_password(text: str, shown: str | None) -> None:
+    assert "secret" not in masked(text)
+    if shown is not None:
+        assert masked(text) == shown
