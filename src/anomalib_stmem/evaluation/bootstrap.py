@@ -68,11 +68,13 @@ def resamples(num_videos: int, draws: int = 2000, seed: int = 0) -> Array:
 
 
 def micro_interval(table: WinTable, draws: Array, against: WinTable | None = None) -> Interval:
-    """95 % bootstrap interval of the pooled AUROC, or of how far it lies above that of another score."""
+    """95 % bootstrap interval of the pooled AUROC, or of how far it lies above that of another score; ``nan`` without."""
     values = _micro_of_draws(table, draws)
     if against is not None:
         values = values - _micro_of_draws(against, draws)
-    return Interval(*(float(value) for value in np.nanpercentile(values, (2.5, 97.5))))
+    known = values[~np.isnan(values)]
+    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
+    return Interval(float(low), float(high))
 
 
 def _micro_of_draws(table: WinTable, draws: Array) -> Array:

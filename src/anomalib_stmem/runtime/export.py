@@ -33,7 +33,8 @@ class ClipGraph(nn.Module):
 
     def __init__(self, trained: TrainedModel) -> None:
         super().__init__()
-        self.trained = copy.deepcopy(trained).eval()
+        self.trained = copy.deepcopy(trained)
+        self.eval()
 
     def judge(self, clips: Tensor) -> Judged:
         """Return what the model returns."""

@@ -21,8 +21,8 @@ class StreamStep(nn.Module):
 
     def __init__(self, trained: TrainedModel, measures: bool = False) -> None:
         super().__init__()
-        self.trained = copy.deepcopy(trained).eval()
-        self.measures = measures
+        self.trained, self.measures = copy.deepcopy(trained), measures
+        self.eval()
         empty = self.trained.network.empty_state(1, trained.image_size)
         self.info = StepInfo(
             window=trained.window,

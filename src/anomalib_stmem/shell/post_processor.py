@@ -124,7 +124,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             known_rates(seen.rate.to_numpy(float), "The hours behind the threshold"),
         )
         measurements, maps = (
-            torch.from_numpy(seen[list(names)].to_numpy(np.float32)) for names in (MEASUREMENTS, ("map", "high"))
+            torch.tensor(seen[list(names)].to_numpy(np.float32)) for names in (MEASUREMENTS, ("map", "high"))
         )
         calibration = calibrate(
             pl_module.model.head,

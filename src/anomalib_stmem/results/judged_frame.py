@@ -1,0 +1,34 @@
+"""A frame and what the model says of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..video.frame import Frame
+
+THRESHOLD = 0.5  # of calibrated scores and maps
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the model says of one frame."""
+
+    frame_index: int  # of the frame in its video, from 0
+    score: float  # in (0, 1), 0.5 at the threshold; raw where the model is not calibrated
+    is_anomalous: bool | None  # None where the model has no threshold
+    anomaly_map: NDArray[np.float32]  # (h, w) of the model's image size, on the scale of the score
+
+
+@dataclass(frozen=True)
+class JudgedFrame:
+    """A frame with its verdict."""
+
+    frame: Frame
+    verdict: Verdict | None  # None while the stream is warming up
+    label: bool | None = None  # whether it is abnormal, where that is known
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether the score is above the threshold."""
+        return self.verdict is not None and bool(self.verdict.is_anomalous)
