@@ -245,6 +245,17 @@ def test_building_a_model_leaves_every_generator_alone() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), third.parameters(), strict=True))
 
 
+def test_training_follows_from_the_seed_whatever_was_drawn_before(scene: Path, tmp_path: Path) -> None:
+    """Crops and order of the clips too."""
+    weights = []
+    for number in (1, 2):
+        model = tiny(image_size=(32, 32), train_crop=(16, 16))
+        torch.manual_seed(number)
+        engine(tmp_path / str(number), max_steps=3, limit_val_batches=1).fit(model, datamodule=data(scene))
+        weights.append(torch.cat([parameter.detach().ravel() for parameter in model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("stream", ["spatial", "temporal"])
 def test_single_stream_is_not_said_to_have_the_other(stream: str, scene: Path, tmp_path: Path) -> None:
     other = {"spatial": "temporal", "temporal": "spatial"}[stream]

@@ -284,7 +284,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or "none was saved yet"
             msg = (
                 f"The loss became {float(total.detach())} at step {self.trainer.global_step} "
-                f"(epoch {self.current_epoch}). Lower --model.learning_rate (now {options.learning_rate}). Last good checkpoint: {saved}."
+                f"(epoch {self.current_epoch}). Lower --model.learning_rate (now {options.learning_rate}). "
+                f"Last good checkpoint: {saved}."
             )
             raise FloatingPointError(msg)
         self.log("loss", total, prog_bar=True, batch_size=len(clips))

@@ -104,3 +104,14 @@ def test_map_is_summarised_by_its_mean_and_its_99_percent() -> None:
 def test_what_the_threshold_rests_on_is_said(values: dict, budget: float, words: str) -> None:
     usual = {"threshold": 1.0, "highest": 1.0} if values else {}
     assert words in Calibration(usual | values, budget).explain()
+
+
+def test_sensitivity_moves_the_threshold_on_the_scale() -> None:
+    """As in anomalib: a sensitivity of 0.8 flags what is above 0.2."""
+    values = {"usual": 0.0, "threshold": 1.0, "pixel_usual": 0.0, "pixel_threshold": 1.0}
+    calibration = Calibration(values, sensitivity=0.8, pixel_sensitivity=0.3)
+    raw = torch.linspace(-3, 5, 81)
+    judged = calibration(Judged(raw, None, raw.view(-1, 1, 1, 1)))
+    assert torch.equal(judged.pred_label, judged.pred_score > 0.2)
+    assert torch.equal(judged.pred_mask, judged.anomaly_map > 0.7)
+    assert 0 < judged.pred_mask.sum() < judged.pred_label.sum()

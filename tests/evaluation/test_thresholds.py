@@ -1,6 +1,7 @@
 """A budget of false alarms becomes a threshold, counted or extrapolated."""
 
 import numpy as np
+import pytest
 
 from anomalib_stmem.evaluation.events import Timeline, false_alarms
 from anomalib_stmem.evaluation.thresholds import extrapolated_threshold, threshold_for
@@ -55,3 +56,26 @@ def test_budget_that_can_be_counted_is_counted_and_no_threshold_is_below_what_wa
     assert extrapolated_threshold(scores, when, 0.1) >= scores.max()
     same = np.zeros(100)
     assert extrapolated_threshold(same, timeline(100), 0.1) == 0
+
+
+def test_tail_is_that_of_the_twenty_highest_peaks() -> None:
+    """Forty single peaks, a minute apart: their tail begins where twenty of them are above it."""
+    peaks = 1 + np.random.default_rng(0).exponential(1.0, 40)
+    scores = np.zeros(40 * 60)
+    scores[::60] = peaks
+    when = timeline(len(scores), rate=1.0)
+    highest = sorted(peaks)[::-1]
+    level, per_hour = highest[20], 0.1
+    excess = sum(peak - level for peak in highest[:20]) / 20
+    expected = level + excess * np.log(20 / (per_hour * len(scores) / 3600))
+    assert extrapolated_threshold(scores, when, per_hour) == pytest.approx(expected)
+
+
+def test_budget_may_be_used_up_whole() -> None:
+    """Two peaks in an hour, and two alarms an hour allowed: both may be above the threshold."""
+    scores = np.zeros(3600)
+    scores[[100, 2000]] = 5.0, 7.0
+    when = timeline(3600, rate=1.0)
+    assert threshold_for(scores, when, 2) == 0
+    assert threshold_for(scores, when, 1) == 5
+    assert threshold_for(scores, when, 0.99) == 7

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from anomalib_stmem.evaluation.events import Timeline, event_numbers
 from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, reason_of
+from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
 from anomalib_stmem.video.frame import Frame
-from anomalib_stmem.results.judged_frame import JudgedFrame
-from anomalib_stmem.results.judged_frame import Verdict
 
 FRAME = np.zeros((20, 40, 3), np.uint8)
 

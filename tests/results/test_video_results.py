@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalib_stmem.results.judged_frame import JudgedFrame
 from anomalib_stmem.results.files import new_folder, whole_file
-from anomalib_stmem.video.names import safe_name
 from anomalib_stmem.results.film import Film
+from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
 from anomalib_stmem.results.video_results import VideoResults
 from anomalib_stmem.video.frame import Frame
-from anomalib_stmem.results.judged_frame import Verdict
+from anomalib_stmem.video.names import safe_name
 
 RATE, SIZE = 10.0, (48, 64)
 ALARMS = range(40, 50)

@@ -68,7 +68,7 @@ def resamples(num_videos: int, draws: int = 2000, seed: int = 0) -> Array:
 
 
 def micro_interval(table: WinTable, draws: Array, against: WinTable | None = None) -> Interval:
-    """95 % bootstrap interval of the pooled AUROC, or of how far it lies above that of another score; ``nan`` without."""
+    """95 % bootstrap interval of the pooled AUROC, or of how far it lies above another's; ``nan`` without one."""
     values = _micro_of_draws(table, draws)
     if against is not None:
         values = values - _micro_of_draws(against, draws)

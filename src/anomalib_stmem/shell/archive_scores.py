@@ -77,6 +77,7 @@ class ArchiveScores(Callback):
 
     def on_predict_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
         """Write the summary, and say what could not be judged."""
+        self._discard_unfinished()
         del pl_module
         archive = archive_of(trainer)
         if archive is not None:
@@ -85,8 +86,12 @@ class ArchiveScores(Callback):
     def on_exception(self, trainer: Trainer, pl_module: JudgingModule, exception: BaseException) -> None:
         """Leave what is half done under the name of something half done."""
         del trainer, pl_module, exception
+        self._discard_unfinished()
+
+    def _discard_unfinished(self) -> None:
         for table, _ in self._begun.values():
             table.discard()
+        self._begun = {}
 
 
 def _rows(batch: JudgedBatch, head: ScoreHead) -> pd.DataFrame:
