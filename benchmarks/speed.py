@@ -32,9 +32,9 @@ from anomalib_stmem.model.loss import stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory
 from anomalib_stmem.model.torch_model import has_bfloat16_units
 from anomalib_stmem.runtime.backend import empty_state, openvino_core
-from anomalib_stmem.runtime.backends import open_backend
 from anomalib_stmem.runtime.export import export_clips, export_step, to_openvino
 from anomalib_stmem.runtime.exported_backends import OpenVinoBackend
+from anomalib_stmem.runtime.open_backend import open_backend
 from anomalib_stmem.runtime.step import StreamStep
 from anomalib_stmem.runtime.torch_backend import TorchBackend, fold_batch_norms
 from anomalib_stmem.video.finding import find_videos

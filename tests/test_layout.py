@@ -51,7 +51,7 @@ def room_of(name: str) -> str:
 
 def test_the_test_sees_imports_wherever_they_stand() -> None:
     assert ("cli", "watching.watch") in EDGES  # inside a function
-    assert ("runtime.backends", "model.trained_model") in EDGES  # for types
+    assert ("runtime.open_backend", "model.trained_model") in EDGES  # for types
     assert ("watching.watch", "video.source") in EDGES  # at the top
     assert len(EDGES) > 150
 

@@ -23,7 +23,7 @@ ENVIRONMENT = {  # read when torch and cv2 are first imported; what the user set
 DESCRIPTION = """\
 Abnormal events in the video of a fixed camera.
 
-  stmem demo                                      the whole story on a drawn scene, in a few minutes
+  stmem demo                                      train, watch and report on a drawn scene, in a few minutes
   anomalib fit --model STMem --data VideoFolder --data.root my_videos --data.train_dir normal
                                                   learn a camera from normal video (anomalib's command)
   stmem watch gate.mp4 --ckpt model.ckpt          judge a file, a folder, a camera or a stream
@@ -72,8 +72,8 @@ def _demo_parser() -> ArgumentParser:
     parser = ArgumentParser(
         formatter_class=_AsWritten,
         description="""\
-The whole story on a drawn walkway, without any data: learn from normal video, test, watch four videos never seen
-(someone cycles, runs, walks against the flow, throws something), and write the page of it all.""",
+All of it on a drawn walkway, without any data: learn from normal video, test, watch four new videos (someone cycles,
+runs, walks against the flow, throws something), and write the page of the results.""",
     )
     parser.add_argument("--results", type=str, default="results/demo", help="folder to write to; never written over")
     parser.add_argument("--epochs", type=PositiveInt, default=5, help="to train; fewer are quicker and worse")

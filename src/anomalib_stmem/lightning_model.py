@@ -24,10 +24,10 @@ from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
 from .model.checkpoint import refuse_earlier_state, refuse_other_options
 from .model.crops import moving_crops
-from .model.loss import Reduction, stream_loss
+from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
 from .model.scoring import AreaName, ErrorName
-from .model.torch_model import Precision, STMemModel, Streams, frame_differences
+from .model.torch_model import Precision, STMemModel, Streams
 from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
@@ -265,21 +265,13 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if options.train_crop is not None:
             clips = moving_crops(clips, options.train_crop)
         expected = self.model.expect(clips)
-        t, total = self.model.window, torch.zeros((), device=clips.device)
-        streams = (
-            ("spatial", expected.spatial, clips[:, t - 1 :], options.spatial_weight),
-            ("temporal", expected.temporal, frame_differences(clips)[:, t - 1 :], 1 - options.spatial_weight),
-        )
-        for name, stream, actual, weight in streams:
-            if stream is None:
-                continue
-            margins = (options.separation_weight, options.separation_a, options.separation_b)
-            loss, predicted, separation = stream_loss(stream, actual, *margins, options.loss_reduction)
-            total = total + (weight if options.streams == "both" else 1.0) * loss
-            parts = {f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation}
-            self.log_dict(parts, on_step=False, on_epoch=True, batch_size=len(clips))
-            if batch_idx % LOG_HEALTH_EVERY == 0:
-                self._log_memory_health(name, stream.recalls, len(clips))
+        weights = Weights(options.spatial_weight, options.separation_weight, options.separation_a, options.separation_b)
+        total, parts = objective(expected, clips, self.model.window, weights, options.loss_reduction)
+        self.log_dict(parts, on_step=False, on_epoch=True, batch_size=len(clips))
+        if batch_idx % LOG_HEALTH_EVERY == 0:
+            for name, stream in (("spatial", expected.spatial), ("temporal", expected.temporal)):
+                if stream is not None:
+                    self._log_memory_health(name, stream.recalls, len(clips))
         if not bool(torch.isfinite(total)):
             saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or "none was saved yet"
             msg = (

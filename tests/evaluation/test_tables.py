@@ -63,3 +63,16 @@ def test_smoothing_comes_after_normalising(frames: pd.DataFrame) -> None:
         scores += reference.running_average(mapped.tolist(), 0.2)
     expected = 100 * reference.auroc(scores, frames.label.tolist())
     assert table.loc["error of sum"].per_video == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("how", NORMALISATIONS)
+def test_error_that_a_network_lacks_is_scored_as_the_sum(frames: pd.DataFrame, how: str) -> None:
+    """As `measure` has it: a single stream measures no error of the other, and no distance to its memory."""
+    lacking = [name for name in MEASUREMENTS if name.endswith(("_spatial", "_both"))]
+    alone = frames.drop(columns=lacking)
+    np.testing.assert_allclose(
+        fused(alone, ScoreHead("patches", "both", 1.0), how), fused(frames, ScoreHead("patches", "sum", 1.0), how)
+    )
+    nothing = frames.assign(distance_spatial=0.0)
+    head = ScoreHead("frame", "sum", 0.8)
+    np.testing.assert_allclose(fused(alone, head, how), fused(nothing, head, how))

@@ -3,7 +3,7 @@ import reference
 import torch
 
 from anomalib_stmem.model.autoencoder import Architecture, StreamPrediction
-from anomalib_stmem.model.loss import prediction_loss, separation_loss, stream_loss
+from anomalib_stmem.model.loss import Weights, objective, prediction_loss, separation_loss, stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory, Recall
 from anomalib_stmem.model.scoring import ScoreHead
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
@@ -74,3 +74,21 @@ def test_weights_of_the_streams_do_not_matter_to_adam() -> None:
         trained.append(network.eval().expect(clips).final)
     torch.testing.assert_close(*trained, atol=1e-3, rtol=1e-2)
     assert trained[0].abs().max() > 0.01
+
+
+@pytest.mark.parametrize("streams", ["both", "spatial", "temporal"])
+def test_objective_follows_equation_13(streams: str) -> None:
+    torch.manual_seed(0)
+    architecture = Architecture(channels=1, width=2, stem=1, memory_items=4)
+    network = STMemModel(architecture, ScoreHead("frame", "sum", 1.0), streams, "float32").eval()
+    clips = torch.rand(2, 7, 1, 16, 16) * 2 - 1
+    expected, t = network.expect(clips), network.window
+    total, parts = objective(expected, clips, t, Weights(spatial=0.3, separation=0.1))
+    losses = {}
+    if expected.spatial is not None:
+        losses["spatial"] = stream_loss(expected.spatial, clips[:, t - 1 :], 0.1)[0]
+    if expected.temporal is not None:
+        losses["temporal"] = stream_loss(expected.temporal, (clips[:, 1:] - clips[:, :-1])[:, t - 1 :], 0.1)[0]
+    weights = {"spatial": 0.3, "temporal": 0.7} if streams == "both" else {streams: 1.0}
+    torch.testing.assert_close(total, sum(weights[name] * loss for name, loss in losses.items()))
+    assert set(parts) == {f"{name}_{part}_loss" for name in losses for part in ("prediction", "separation")}

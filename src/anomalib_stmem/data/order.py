@@ -60,7 +60,7 @@ class ClipOrder(DistributedSampler[int]):
             raise ValueError(msg)
         self._clips_of_video = torch.tensor(clips_of_video)
         self._stretch = max(batch_size, SHUFFLED_FRAMES // clip_step)
-        self._batch_size, self._lanes, self._shuffle = batch_size, max(1, num_workers), shuffle
+        self._batch_size, self._workers, self._shuffle = batch_size, max(1, num_workers), shuffle
         self._share = share
         self._seed, self._epoch = torch.initial_seed() if share.seed is None else share.seed, 0
 
@@ -80,7 +80,7 @@ class ClipOrder(DistributedSampler[int]):
         if self._share.repeat:
             sequence = torch.cat([sequence, sequence[: -len(sequence) % devices]])
         batches = sequence.tensor_split(devices)[self._share.rank].split(self._batch_size)
-        for turn in _take_turns(len(batches), self._lanes):
+        for turn in _take_turns(len(batches), self._workers):
             yield from batches[turn].tolist()
 
     def _sequence(self) -> torch.Tensor:
@@ -94,16 +94,16 @@ class ClipOrder(DistributedSampler[int]):
         return torch.cat([stretch[torch.randperm(len(stretch), generator=draw)] for stretch in stretches])
 
 
-def _take_turns(count: int, lanes: int) -> list[int]:
-    """Order ``count`` batches so that every ``lanes``-th ones are consecutive; the last one, often short, stays last.
+def _take_turns(count: int, workers: int) -> list[int]:
+    """Order ``count`` batches so that every ``workers``-th ones are consecutive; the last one, often short, stays last.
 
-    With 7 batches and 2 lanes: 3 0 4 1 5 2 6, so one lane reads 3 4 5 6 and the other 0 1 2.
+    With 7 batches and 2 workers: 3 0 4 1 5 2 6, so one worker reads 3 4 5 6 and the other 0 1 2.
     """
-    last = (count - 1) % lanes  # the lane whose turn it is at the end
+    last = (count - 1) % workers  # the worker whose turn it is at the end
     runs: dict[int, range] = {}
     start = 0
-    for lane in [*(lane for lane in range(lanes) if lane != last), last]:
-        length = len(range(lane, count, lanes))
-        runs[lane] = range(start, start + length)
+    for worker in [*(worker for worker in range(workers) if worker != last), last]:
+        length = len(range(worker, count, workers))
+        runs[worker] = range(start, start + length)
         start += length
-    return [runs[turn % lanes][turn // lanes] for turn in range(count)]
+    return [runs[turn % workers][turn // workers] for turn in range(count)]

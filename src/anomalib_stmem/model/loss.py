@@ -1,12 +1,13 @@
 """The training objective (Sec. II-C, Eqs. 9-13)."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .autoencoder import StreamPrediction
 from .memory import Recall
+from .torch_model import Expectation, frame_differences
 
 Reduction = Literal["mean", "sum"]
 
@@ -62,3 +63,44 @@ def stream_loss(
     parts = [separation_loss(recall, a, b, reduction) for recall in recalls]
     separation = torch.stack(parts).mean() if parts else predicted.new_zeros(())
     return predicted + separation_weight * separation, predicted, separation
+
+
+class Weights(NamedTuple):
+    """The constants of the objective."""
+
+    spatial: float = 0.5  # gamma_i of Eq. (13); the temporal stream has the rest
+    separation: float = 0.1  # alpha_s = beta_s of Eqs. (11)-(12)
+    a: float = 2.0  # margins of Eq. (10)
+    b: float = 1.0
+
+
+def objective(
+    expected: Expectation, clips: Tensor, window: int, weights: Weights, reduction: Reduction = "mean"
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """``L = gamma_i L_i + (1 - gamma_i) L_x`` (Eq. 13), each stream against its own target; one alone weighs 1.
+
+    Args:
+        expected: of the clips.
+        clips: ``(b, n, c, h, w)`` in [-1, 1].
+        window: ``t``.
+        weights: the constants.
+        reduction: as in :func:`prediction_loss`.
+
+    Returns:
+        The loss, and the prediction and separation loss of each stream by name.
+    """
+    streams = {
+        "spatial": (expected.spatial, clips[:, window - 1 :], weights.spatial),
+        "temporal": (expected.temporal, frame_differences(clips)[:, window - 1 :], 1 - weights.spatial),
+    }
+    both = expected.spatial is not None and expected.temporal is not None
+    total = clips.new_zeros(())
+    parts: dict[str, Tensor] = {}
+    for name, (stream, actual, weight) in streams.items():
+        if stream is not None:
+            loss, predicted, separation = stream_loss(
+                stream, actual, weights.separation, weights.a, weights.b, reduction
+            )
+            total = total + (weight if both else 1.0) * loss
+            parts |= {f"{name}_prediction_loss": predicted, f"{name}_separation_loss": separation}
+    return total, parts

@@ -38,7 +38,7 @@ class OpenVinoBackend(NumpyState):
 
     Args:
         path: ``.xml`` or ``.onnx`` file of the step.
-        precision: as in :func:`~.backends.open_backend`. An int8 file stays int8; this is for what it leaves in floats.
+        precision: as in :func:`~.open_backend.open_backend`; of an int8 file, that of what it leaves in floats.
     """
 
     def __init__(self, path: Path, precision: str = "auto") -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..results.judged_frame import Verdict
 from ..video.frame import Size, planes
 from .backend import Answers, Array, Backend, empty_state
-from .backends import BackendName, open_backend
+from .open_backend import BackendName, open_backend
 
 if TYPE_CHECKING:  # torch is imported by the torch backend only
     from torch import Tensor
@@ -147,10 +147,10 @@ class FrameStreams(Streams):
     frame rate of the training video; at a gap, :meth:`reset`.
 
     Args:
-        model: a model, its checkpoint, or its exported step; as :func:`~.backends.open_backend` takes it.
+        model: a model, its checkpoint, or its exported step; as :func:`~.open_backend.open_backend` takes it.
         cameras: their names, which :meth:`push` uses.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
-        **options: of :func:`~.backends.open_backend`: ``precision``, ``compiled``, ``device``.
+        **options: of :func:`~.open_backend.open_backend`: ``precision``, ``compiled``, ``device``.
 
     Raises:
         ValueError: no camera, or two of one name.

@@ -18,7 +18,7 @@ class TorchBackend:
 
     Args:
         step: of a trained model.
-        precision: as in :func:`~.backends.open_backend`.
+        precision: as in :func:`~.open_backend.open_backend`.
         compiled: whether ``torch.compile`` fuses the step; on CUDA it also replays it as a CUDA graph.
         device: where to run. Defaults to CUDA if there is one.
     """

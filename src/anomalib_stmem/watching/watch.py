@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..runtime.backends import BackendName
+from ..runtime.open_backend import BackendName
 from ..runtime.stream import FrameStreams
 from ..video.frame import Frame
 from ..video.frame_rate import ASSUMED_RATE
@@ -53,7 +53,7 @@ def watch(
 
     Args:
         sources: as :func:`~anomalib_stmem.video.source.find_sources` takes them.
-        ckpt: a checkpoint, or an exported step; as :func:`~anomalib_stmem.runtime.backends.open_backend` takes it.
+        ckpt: a checkpoint, or an exported step; as :func:`~anomalib_stmem.runtime.open_backend.open_backend` takes it.
         results: folder of the results; where it holds an earlier watch, its name gets a number.
         films: whether to film the whole video, and not only events; by default of files, not of live sources.
         margin: seconds that the clip of an event shows before and after it.

@@ -10,8 +10,8 @@ import torch
 from trained import calibrated
 
 from anomalib_stmem import FrameStream, FrameStreams, STMem
-from anomalib_stmem.runtime.backends import open_backend
 from anomalib_stmem.runtime.export import export_step, to_openvino
+from anomalib_stmem.runtime.open_backend import open_backend
 from anomalib_stmem.runtime.step import StreamStep
 from anomalib_stmem.runtime.step_info import StepInfo
 from anomalib_stmem.runtime.torch_backend import TorchBackend, fold_batch_norms
