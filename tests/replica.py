@@ -22,6 +22,7 @@ def update_memory(rank: int, folder: Path, features: list[Tensor], options: dict
     for _ in range(3):
         memory.update(memory(features[rank]))
     torch.save(memory.state_dict(), folder / f"{rank}.pt")
+    torch.distributed.barrier()  # or who is done leaves the other waiting (gloo of torch 2.6)
     torch.distributed.destroy_process_group()
 
 
@@ -33,6 +34,7 @@ def measure_frames(rank: int, folder: Path, shares: list[tuple]) -> None:
     metric = _VideoAUROC(average="macro", smoothing="causal")
     metric.update(*shares[rank])
     torch.save(metric.compute(), folder / f"{rank}.pt")
+    torch.distributed.barrier()  # or who is done leaves the other waiting (gloo of torch 2.6)
     torch.distributed.destroy_process_group()
 
 
@@ -44,6 +46,7 @@ def measure_regions(rank: int, folder: Path, shares: list[dict]) -> None:
     metric = _TBDC()
     metric.update(*shares[rank].values())
     torch.save(metric.compute(), folder / f"{rank}.pt")
+    torch.distributed.barrier()  # or who is done leaves the other waiting (gloo of torch 2.6)
     torch.distributed.destroy_process_group()
 
 
@@ -74,6 +77,7 @@ def train_model(rank: int, folder: Path, clips: list[Tensor]) -> None:
         training(clips[rank]).backward()
         optimizer.step()
     torch.save(training.module.network.state_dict(), folder / f"{rank}.pt")
+    torch.distributed.barrier()  # or who is done leaves the other waiting (gloo of torch 2.6)
     torch.distributed.destroy_process_group()
 
 
