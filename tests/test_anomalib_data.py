@@ -41,7 +41,12 @@ def test_ucsdped_trains_and_tests(ucsd: Path, tmp_path: Path) -> None:
     (results,) = engine.train(model, datamodule=ucsd_data(ucsd, clip_length_in_frames=6))
     assert 0 <= results["image_AUROC"] <= 1
     (record,) = tmp_path.rglob("test*/scores.csv")
-    assert pd.read_csv(record).groupby("video").frame.apply(list).tolist() == [[*range(5, 20)]] * 2
+    frames = pd.read_csv(record)
+    assert frames.groupby("video").frame.apply(list).tolist() == [[*range(5, 20)]] * 2
+    # Two videos of one data set never share a name, nor a picture.
+    assert frames.video.unique().tolist() == ["UCSDped2/Test/Test001", "UCSDped2/Test/Test002"]
+    pictures = [path.relative_to(path.parents[3]).as_posix() for path in tmp_path.rglob("*_highest.png")]
+    assert sorted(pictures) == [f"images/UCSDped2/Test/Test00{number}_highest.png" for number in (1, 2)]
 
 
 def test_its_default_clip_is_refused_with_the_option_to_change(ucsd: Path, tmp_path: Path) -> None:

@@ -193,12 +193,12 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if isinstance(scale, CalibratedPostProcessor):
             calibration = scale.calibration
             options["false_alarms_per_hour"] = scale.budget_in_force
-        is_own = self._options_of_pre_processor() == self.configure_pre_processor().checkpoint_config()
-        prepare = None if is_own else self.pre_processor or torch.nn.Identity()
+        prepare = None if self._prepares_as_usual() else self.pre_processor or torch.nn.Identity()
         return TrainedModel(self.model, calibration, options, self._learned_epochs, prepare)
 
-    def _options_of_pre_processor(self) -> dict[str, Any] | None:
-        return self.pre_processor.checkpoint_config() if isinstance(self.pre_processor, PreProcessor) else None
+    def _prepares_as_usual(self) -> bool:
+        usual = self.configure_pre_processor().checkpoint_config()
+        return isinstance(self.pre_processor, PreProcessor) and self.pre_processor.checkpoint_config() == usual
 
     # -- what anomalib asks of every model ---------------------------------------------------------------------------
 
@@ -246,9 +246,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> JudgedBatch:  # noqa: ANN401
         """Check every batch that comes in, before anything is computed on it."""
         del dataloader_idx
-        return as_judged_batch(
-            batch, self.model.window, getattr(getattr(self.trainer, "datamodule", None), "root", None)
-        )
+        data = getattr(self.trainer, "datamodule", None)
+        return as_judged_batch(batch, self.model.window, getattr(data, "root", None))
 
     def training_step(self, batch: JudgedBatch, batch_idx: int) -> Tensor:
         """Compute ``L = gamma_i L_i + (1 - gamma_i) L_x`` (Eq. 13); the memories are updated on the way.

@@ -314,3 +314,18 @@ def test_results_without_any_event_or_film(browser: webdriver.Chrome, tmp_path: 
     browser.get(write_page(tmp_path / "out").as_uri())
     assert "Nothing was filmed" in browser.find_element(By.ID, "nothing").text
     assert browser.get_log("browser") == []
+
+
+def test_metric_that_is_not_defined_is_shown_with_why(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    record(tmp_path / "gate", range(30, 40), films=False)
+    columns = ("none", "calibrated", "running", "per_video")
+    row = {f"{how}{end}": float("nan") for how in columns for end in ("", "_low", "_high")} | {"macro": float("nan")}
+    about = {"dataset": "mine", "frames_judged": 9, "videos": 1, "frames_abnormal": 0, "threshold": "", "config": {}}
+    report = about | {"metrics": {"image_AUROC": float("nan"), "F1": 0.5}, "tables": {"none": {"STMem": row}}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    browser.get(write_page(tmp_path).as_uri())
+    shown = browser.find_element(By.ID, "metrics").text
+    assert "image_AUROC not defined: it needs both normal and abnormal frames, or masks" in shown
+    assert "F1 0.5000" in shown
+    assert browser.find_element(By.ID, "model").text  # all of the page is there
+    assert browser.get_log("browser") == []
