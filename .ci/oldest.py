@@ -1,4 +1,4 @@
-"""Print the oldest versions that pyproject.toml allows, as constraints for pip. Development tools are left free."""
+"""Print the oldest versions that pyproject.toml allows with all extras, as constraints for pip; tools are left free."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 TOOLS = {"hatchling", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "selenium"}
 
 project = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
+oldest: dict[str, str] = {}
 for name, version in re.findall(r'"([a-z][\w-]*)(?:\[\w+\])?>=([\d.]+)', project.split("[project.scripts]")[0]):
-    if name not in TOOLS:
-        print(f"{name}=={version}")
+    oldest[name] = version  # an extra comes later, and may ask for more
+print("\n".join(f"{name}=={version}" for name, version in oldest.items() if name not in TOOLS))
