@@ -238,7 +238,8 @@ class STMemModel(nn.Module):
             new["sum"] = state["spatial"] + new["temporal"]
         if "distance_next_spatial" in state:  # that behind the next frame's sum is the one behind the frame before it
             new["distance_next_spatial"] = new["distance_spatial"]
-            new["distance_spatial"] = state["distance_next_spatial"].clone()  # exporters rename what is both in and out
+            # A copy, since exporters rename what is both an input and an output.
+            new["distance_spatial"] = state["distance_next_spatial"].clone()
         return measurements, anomaly_map, {name: new[name] for name in state}
 
     def _measure_next(self, frames: Tensor, difference: Tensor, state: State) -> tuple[Tensor, Tensor]:
