@@ -260,15 +260,15 @@ def test_folder_of_videos_in_one_go(tmp_path: Path, checkpoint: Path, here: Call
 def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     """Its threshold keeps to the budget on the video that it was given; weights, options and other bounds stay."""
     video = noise(tmp_path / "normal.avi", 120)
-    done = here("calibrate", video, "--ckpt", checkpoint, "--out", "gate.ckpt", "--false-alarms-per-day", "24")
+    done = here("calibrate", video, "--ckpt", checkpoint, "--out", "gate.ckpt", "--false-alarms-per-day", "12")
     assert done.status == 0, done.wrong
     assert "0 false alarms in 11 s of video (115 frames); the threshold of before gives" in done.said
-    assert "1 false alarms per hour (24 per day) are extrapolated" in done.said
+    assert "0.5 false alarms per hour (12 per day) are extrapolated" in done.said
     old, new = (torch.load(path, weights_only=True) for path in (checkpoint, tmp_path / "gate.ckpt"))
     for name, value in old["state_dict"].items():
         same = torch.equal(torch.nan_to_num(value), torch.nan_to_num(new["state_dict"][name]))
         assert same or name.startswith(("post_processor.", "model.head.")), name
-    assert new["hyper_parameters"] == old["hyper_parameters"] | {"false_alarms_per_hour": 1.0}
+    assert new["hyper_parameters"] == old["hyper_parameters"] | {"false_alarms_per_hour": 0.5}
     assert new["state_dict"]["post_processor.frame_rate"] == 10
     watched = here("watch", video, "--ckpt", "gate.ckpt")
     assert "115 frames judged, 0 events" in watched.said

@@ -100,8 +100,8 @@ def test_scores_stand_under_every_normalisation_beside_the_controls(folder: Path
     assert "## Frame AUROC in %, smoothing: causal" in (folder / "results.md").read_text()
 
 
-def scores_of(folder: Path, job: str, labels: list[int], frames: int = 4) -> None:
-    rows = {"video": "a", "frame": range(frames), "label": labels, "score": [0.1, 0.2, 0.3, 0.4][:frames]}
+def scores_of(folder: Path, job: str, labels: list[int], video: str = "a") -> None:
+    rows = {"video": video, "frame": range(len(labels)), "label": labels, "score": [0.1, 0.2, 0.3, 0.4][: len(labels)]}
     (folder / job).mkdir(parents=True)
     pd.DataFrame(rows).to_csv(folder / job / "scores.csv", index=False)
 
@@ -114,10 +114,11 @@ def test_every_job_is_measured_by_its_own_labels(tmp_path: Path) -> None:
     assert table.none.tolist() == [100, 0]
 
 
-def test_different_frames_are_not_compared(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("labels", "video"), [([0, 0, 1], "a"), ([0, 0, 1, 1], "b")], ids=["fewer", "others"])
+def test_different_frames_are_not_compared(tmp_path: Path, labels: list[int], video: str) -> None:
     scores_of(tmp_path, "00_one", [0, 0, 1, 1])
-    scores_of(tmp_path, "01_other", [0, 0, 1], frames=3)
-    with pytest.raises(ValueError, match=r"00_one and 01_other judged different frames \(4 and 3\)"):
+    scores_of(tmp_path, "01_other", labels, video)
+    with pytest.raises(ValueError, match=rf"00_one and 01_other judged different frames \(4 and {len(labels)}\)"):
         compare_models(tmp_path, "none")
     VideoBenchmarkJob.save(VideoBenchmarkJob.collect([{"model": "M", "image_AUROC": 0.5, "folder": str(tmp_path)}]))
     page = (tmp_path / "results.md").read_text()
