@@ -14,7 +14,7 @@ from anomalib.engine import Engine
 from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from conftest import TINY_DATA, TINY_MODEL
-from torchvision.transforms.v2 import Compose, Normalize, RandomVerticalFlip
+from torchvision.transforms.v2 import Compose, Normalize, RandomVerticalFlip, Resize
 
 from anomalib_stmem import STMem, TrainedModel, VideoFolder
 from anomalib_stmem.shell.batch import as_judged_batch
@@ -221,9 +221,19 @@ def test_model_with_components_of_its_own_takes_them_along() -> None:
     assert "as the post-processor set it" in model.trained.explain_threshold()
 
 
-def test_checkpoint_with_a_pre_processor_of_its_own_says_who_can_open_it(scene: Path, tmp_path: Path) -> None:
-    flipped = PreProcessor(Compose([RandomVerticalFlip(1.0), Normalize([0.5] * 3, [0.5] * 3)]))
-    engine(tmp_path).fit(tiny(pre_processor=flipped), datamodule=data(scene, image_size=(16, 16)))
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [RandomVerticalFlip(1.0), Normalize([0.5] * 3, [0.5] * 3)],  # which anomalib cannot save
+        [Resize((16, 16)), Normalize([0.4] * 3, [0.5] * 3)],  # as usual, but for the scale
+    ],
+    ids=["other steps", "other scale"],
+)
+def test_checkpoint_with_a_pre_processor_of_its_own_says_who_can_open_it(
+    steps: list, scene: Path, tmp_path: Path
+) -> None:
+    own = PreProcessor(Compose(steps))
+    engine(tmp_path).fit(tiny(pre_processor=own), datamodule=data(scene, image_size=(16, 16)))
     (path,) = tmp_path.rglob("model.ckpt")
     with pytest.raises(ValueError, match=r"pre-processor of its own.*STMem\.load_from_checkpoint"):
         TrainedModel.load(path)
