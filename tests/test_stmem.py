@@ -403,6 +403,7 @@ def test_malformed_address_is_not_printed(command: str, checkpoint: Path, here: 
         done = here(command, address, "--ckpt", checkpoint)
         assert done.status == 2
         assert "secret" not in done.said + done.wrong
+        assert "Expected scheme://host:port/path, or the same with user:password and an @" in done.wrong  # not masked
 
 
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:

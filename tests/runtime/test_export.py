@@ -91,7 +91,12 @@ def test_engine_exports_int8(model: STMem, scene: Path, tmp_path: Path) -> None:
     Engine(default_root_dir=tmp_path).export(model, "openvino", tmp_path, compression_type=ptq, datamodule=data)
     folder = tmp_path / "weights" / "openvino"
     clips = normal_clips(scene)
-    assert_same(ClipPredictor(folder / "model.xml").predict(clips), model, clips, atol=0.1)
+    found = ClipPredictor(folder / "model.xml").predict(clips)
+    with torch.no_grad():
+        expected = model(clips)
+    torch.testing.assert_close(found.pred_score, expected.pred_score, atol=0.01, rtol=0)
+    # Single pixels of eight bits may be far off; the maps of two clips differ by 0.014 on average.
+    assert (found.anomaly_map - expected.anomaly_map).abs().mean() < 0.01
     assert FrameStream(folder / "stream.xml").info.is_calibrated
 
 

@@ -12,8 +12,8 @@ from .finding import videos_at
 from .names import folder_of, safe_name
 
 UNCLEAR = (
-    "A URL cannot be read. Expected scheme://user:password@host:port/path, where / ? # @ in a user, a password or a "
-    "query are written as %2F %3F %23 %40."
+    "A URL cannot be read. Expected scheme://host:port/path, or the same with user:password and an @ before the host. "
+    "In a user, a password or a query, write / ? # @ as %2F %3F %23 %40."
 )
 NAMED = re.compile(r"([\w.-]+)=(.+)", re.DOTALL)
 # What may be an address with a password, well formed or not: everything from the scheme to the last @, and a query.
