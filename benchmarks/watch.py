@@ -43,8 +43,9 @@ def untrained(path: Path, video: Path) -> Path:
 
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
     trainer.strategy.connect(STMem())
-    trainer.save_checkpoint(path)
-    calibrate([str(video)], path, path, console=Console(quiet=True))
+    start = path.with_stem(f"{path.stem}_untrained")
+    trainer.save_checkpoint(start)
+    calibrate([str(video)], start, path, console=Console(quiet=True))
     return path
 
 
