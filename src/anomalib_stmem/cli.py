@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -98,7 +98,19 @@ highest peaks, and the answer says so.
     parser.add_argument(
         "--minutes", type=PositiveFloat | None, default=None, help="of each source to use; all, or until Ctrl-C"
     )
+    _add_reading(parser)
     return parser
+
+
+def _add_reading(parser: ArgumentParser) -> None:
+    """Add what is to be known of sources that do not say it."""
+    parser.add_argument(
+        "--frame-rate",
+        type=PositiveFloat | None,
+        default=None,
+        help="frames per second of folders and files that do not say theirs; the training video's by default",
+    )
+    parser.add_argument("--rtsp", type=Literal["tcp", "udp"], default="tcp", help="how RTSP is carried")
 
 
 def _report_parser() -> ArgumentParser:
@@ -125,10 +137,10 @@ Judge video frame by frame, and tell of events as they happen. Several sources s
   stmem watch gate.mp4 --ckpt model.ckpt
   stmem watch gate=rtsp://user:password@10.0.0.7/live yard=0 --ckpt model.ckpt --webhook http://127.0.0.1:8080/alarm
 
-A source is a video file, a folder of images, a folder of videos, the number of a camera, or a URL; NAME=SOURCE names
-its results. Live sources that are lost are opened again. Ctrl-C (or SIGTERM) ends it with everything written:
-RESULTS/events.jsonl (a line when an event begins and one when its clip is whole) and, per source, scores, events,
-snapshots, clips, and a film of the whole video.""",
+A source is a video file, a folder of pictures, a folder of videos, a pipe, a camera by its number or device, or a
+URL; NAME=SOURCE names its results. Live sources that are lost are opened again. Ctrl-C (or SIGTERM) ends it with
+everything written: RESULTS/events.jsonl (a line when an event begins and one when its clip is whole) and, per source,
+scores, events, snapshots, clips, and a film of the whole video.""",
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to watch")
     parser.add_argument("--ckpt", required=True, type=str, help="checkpoint (.ckpt) or exported step (.xml, .onnx)")
@@ -142,6 +154,7 @@ snapshots, clips, and a film of the whole video.""",
     parser.add_argument(
         "--patience", type=PositiveFloat, default=10.0, help="seconds that a live source may take to be there"
     )
+    _add_reading(parser)
     return parser
 
 

@@ -13,11 +13,12 @@ from anomalib.data.utils import ValSplitMode
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ..video.damage import OnDamage
 from ..video.finding import find_videos
 from ..video.frame import Planes, Size
 from ..video.identity import identity
 from ..video.names import video_name
-from ..video.recorded import Damaged, read_once
+from ..video.recorded import read_once
 from .clips import ClipBatch, as_floats
 from .datamodule import size_for_model
 
@@ -39,7 +40,8 @@ class VideoArchive(AnomalibVideoDataModule):
         clip_length_in_frames: the model's ``window`` + 1.
         eval_clip_length: frames per clip; the more, the fewer are encoded twice, and the more memory it takes.
         num_workers: processes per device that decode; each takes whole videos.
-        damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
+        damaged: ``refuse`` a video that is cut off or of which more than 5 % of the frames are damaged, or ``keep``
+            what can be decoded.
         frame_rate: frames per second of videos that do not say theirs; 25 are assumed, with a warning, without it.
 
     Raises:
@@ -53,7 +55,7 @@ class VideoArchive(AnomalibVideoDataModule):
         clip_length_in_frames: int = 6,
         eval_clip_length: int = 32,
         num_workers: int = 1,
-        damaged: Damaged = "refuse",
+        damaged: OnDamage = "refuse",
         frame_rate: float | None = None,
     ) -> None:
         super().__init__(1, 1, num_workers, val_split_mode=ValSplitMode.NONE)
@@ -63,7 +65,7 @@ class VideoArchive(AnomalibVideoDataModule):
             raise ValueError(msg)
         self.root, self.results_dir = Path(root), Path(results_dir)
         self.clip_length_in_frames, self.eval_clip_length = clip_length_in_frames, eval_clip_length
-        self.damaged: Damaged = damaged
+        self.damaged: OnDamage = damaged
         self.frame_rate = frame_rate
 
     def setup(self, stage: str | None = None) -> None:

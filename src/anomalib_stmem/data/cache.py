@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..video.damage import OnDamage
 from ..video.finding import list_images
 from ..video.frame import Planes, Size
-from ..video.recorded import Damaged, Video, open_video
+from ..video.pictures import starts_after_gaps
+from ..video.recorded import Video, open_video
 
-FORMAT = b"2"  # of the entries; raise it when the same file would decode or resize to other pixels
+FORMAT = b"3"  # of the entries; raise it when the same file would decode or resize to other pixels
 
 
 class CachedVideo:
@@ -31,6 +33,7 @@ class CachedVideo:
         source_height, source_width = (int(part) for part in source.split("x"))
         self.size_hw, self.source_hw = (height, width), (source_height, source_width)
         self.frame_rate, self.cut_off = float(rate) or None, state == "cut"
+        self.gaps = tuple(starts_after_gaps(list_images(path)[: self.num_frames])) if path.is_dir() else ()
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Return frame ``start`` and those after it, in order."""
@@ -45,7 +48,7 @@ class CachedVideo:
         return np.memmap(self._entry, np.uint8, mode="r", shape=(self.num_frames, 3, *self.size_hw))
 
 
-def open_cached(path: Path, cache_dir: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> CachedVideo:
+def open_cached(path: Path, cache_dir: Path, size_hw: Size | None = None, damaged: OnDamage = "refuse") -> CachedVideo:
     """Open a video through the cache, decoding it into the cache unless it is there.
 
     Args:
@@ -65,7 +68,7 @@ def open_cached(path: Path, cache_dir: Path, size_hw: Size | None = None, damage
     return CachedVideo(path, entry)
 
 
-def _content_hash(path: Path, size_hw: Size | None, damaged: Damaged) -> str:
+def _content_hash(path: Path, size_hw: Size | None, damaged: OnDamage) -> str:
     digest = hashlib.sha256(FORMAT + repr((size_hw, damaged)).encode())
     for file in list_images(path) if path.is_dir() else [path]:
         digest.update(f"{file.stat().st_size} ".encode())
@@ -82,7 +85,7 @@ def _is_whole(entry: Path) -> bool:
 
 def _decode_into(cache_dir: Path, key: str, video: Video) -> Path:
     height, width = video.size_hw
-    source = f"{video.source_hw[0]}x{video.source_hw[1]}_{video.frame_rate or 0:g}_{'cut' if video.cut_off else 'all'}"
+    source = f"{video.source_hw[0]}x{video.source_hw[1]}_{video.frame_rate or 0!r}_{'cut' if video.cut_off else 'all'}"
     entry = cache_dir / f"{key}_{video.num_frames}x{height}x{width}_{source}.rgb"
     unfinished = cache_dir / f"{key}.{uuid.uuid4().hex}.part"
     try:

@@ -20,11 +20,12 @@ from rich.progress import track
 from torch.utils.data import DataLoader, get_worker_info
 from torchvision.transforms.v2 import Resize
 
+from ..video.damage import OnDamage
 from ..video.frame import Size
-from ..video.recorded import Damaged, Video, open_video
+from ..video.recorded import Video, open_video
 from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
-from .labels import LabelledVideo
+from .labels import LabelledVideo, without_gaps
 from .order import ClipOrder, Share
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class ClipData(AnomalibVideoDataModule):
             model's pre-processor asks for; without a model, frames keep their size.
         cache_dir: where decoded and resized frames are kept, ``h * w * 3`` bytes each (Ped2 at 256x256: 0.9 GB), so
             that later epochs and runs decode nothing. Defaults to no cache: each frame is decoded once per epoch.
-        damaged: ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
+        damaged: ``refuse`` a video that is cut off or of which more than 5 % of the frames are damaged, or ``keep``
+            what can be decoded.
         frame_rate: frames per second of videos that do not say theirs, as folders of images. Without it their rate
             stays unknown, and where seconds count (events, films, false alarms per hour) 25 is assumed, with a
             warning.
@@ -82,7 +84,7 @@ class ClipData(AnomalibVideoDataModule):
         val_split_mode: ValSplitMode | str = ValSplitMode.FROM_TRAIN,
         image_size: tuple[int, int] | None = None,
         cache_dir: Path | str | None = None,
-        damaged: Damaged = "refuse",
+        damaged: OnDamage = "refuse",
         frame_rate: float | None = None,
     ) -> None:
         super().__init__(train_batch_size, eval_batch_size, num_workers, val_split_mode=val_split_mode)
@@ -108,7 +110,7 @@ class ClipData(AnomalibVideoDataModule):
         self.eval_clip_length = eval_clip_length
         self.image_size = image_size
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
-        self.damaged: Damaged = damaged
+        self.damaged: OnDamage = damaged
         self.frame_rate = frame_rate
         self._read_for: tuple[Size | None, bool] | None = None  # frame size, and whether whole clips are judged
 
@@ -177,6 +179,7 @@ class ClipData(AnomalibVideoDataModule):
         kept, held = hold_out(videos)
         if self.val_split_mode != ValSplitMode.FROM_TRAIN:
             kept = videos
+        kept, held = without_gaps(kept, self.train_clip_length), without_gaps(held, self.clip_length_in_frames)
         self.train_data = ClipDataset(
             kept, "train", self.train_clip_length, self.frames_between_clips, frame_rate=self.frame_rate
         )

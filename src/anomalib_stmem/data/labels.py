@@ -1,7 +1,7 @@
 """Which frames are abnormal: from masks, label files or intervals, each checked against the frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -162,3 +162,14 @@ def mark(count: int, stretches: Sequence[tuple[int, int]], where: str) -> Labels
             raise ValueError(msg)
         labels[start - 1 : end] = True
     return labels
+
+
+def without_gaps(videos: Sequence[LabelledVideo], shortest: int) -> list[LabelledVideo]:
+    """Cut videos where frames are missing, so that no clip goes across; pieces of fewer than ``shortest`` frames go."""
+    pieces: list[LabelledVideo] = []
+    for video in videos:
+        inside = [gap for gap in video.video.gaps if video.first < gap < video.last]
+        for first, last in zip([video.first, *inside], [*inside, video.last], strict=True):
+            if not inside or last - first >= shortest:
+                pieces.append(replace(video, first=first, last=last))
+    return pieces

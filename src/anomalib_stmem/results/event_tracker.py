@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the
 
 @dataclass(frozen=True)
 class Event:
-    """Frames in alarm, less than a second apart."""
+    """Frames in alarm, less than a second apart; or a picture that stands, because the source hangs."""
 
     id: int  # from 1, in its video
     start: float  # seconds since the video's start
@@ -31,6 +31,7 @@ class Event:
     peak_frame: int
     boxes: list[Box]  # of the peak frame, worst first
     reason: str  # of the alarm, in a sentence
+    kind: Literal["abnormal", "frozen"] = "abnormal"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, times to the millisecond."""
@@ -62,6 +63,11 @@ class EventTracker:
     def push(self, judged: JudgedFrame) -> Iterator[Change]:
         """Take the next frame, and say what changed."""
         seconds = judged.frame.seconds
+        if judged.frame.frozen_since is not None:
+            yield from self._hang(judged, judged.frame.frozen_since)
+            return
+        if self.open is not None and self.open.kind == "frozen":
+            yield from self.finish()
         if self.open is not None and begins_event(seconds - self.open.end, self._frame_seconds):
             yield from self.finish()
         if not judged.is_alarm or judged.verdict is None:
@@ -76,6 +82,18 @@ class EventTracker:
             self.open = self._at_peak(judged, self.open.id, self.open.start, self.open.start_frame)
             yield Change("peak", self.open)
         self.open = replace(self.open, end=seconds, end_frame=judged.frame.index)
+
+    def _hang(self, judged: JudgedFrame, since: float) -> Iterator[Change]:
+        """Begin or prolong the event of a source that is frozen."""
+        frame = judged.frame
+        if self.open is None or self.open.kind != "frozen":
+            yield from self.finish()
+            self.count += 1
+            reason = f"The picture has not changed for {frame.seconds - since:.1f} s: the camera or its link hangs."
+            whole = since, frame.seconds, frame.seconds, 0.0, frame.index, frame.index, frame.index
+            self.open = Event(self.count, *whole, boxes=[], reason=reason, kind="frozen")
+            yield Change("began", self.open)
+        self.open = replace(self.open, end=frame.seconds, end_frame=frame.index)
 
     def finish(self) -> Iterator[Change]:
         """End the open event, if there is one: its second without alarm, or the video, is over."""

@@ -25,7 +25,7 @@ class JudgedFrame:
     """A frame with its verdict."""
 
     frame: Frame
-    verdict: Verdict | None  # None while the stream is warming up
+    verdict: Verdict | None  # None while the stream is warming up, and where a frame cannot be judged
     label: bool | None = None  # whether it is abnormal, where that is known
 
     @property

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]  # (h, w, 3) BGR, as cv2 decodes it
+Picture = NDArray[np.uint8]  # (h, w, 3) BGR, or (h, w) where the source is grey
+Image = NDArray[np.uint8]  # (h, w, 3) BGR
 Planes = NDArray[np.uint8]  # (3, h, w) RGB in [0, 255], as the network reads it; (n, 3, h, w) for several frames
 Size = tuple[int, int]  # height, width in pixels
 
@@ -15,20 +16,32 @@ Size = tuple[int, int]  # height, width in pixels
 class Frame:
     """A frame as its source has it."""
 
-    index: int  # in its source, from 0; skipped frames count
-    seconds: float  # since the source's first frame
+    index: int  # in its source, from 0; frames that are left out count
+    seconds: float  # since the source's first frame, by the source's clock if it has one
     image: Image
-    follows_gap: bool = False  # whether frames are missing before it
+    follows_gap: bool = False  # whether frames are missing before it: what is remembered is no longer the past
+    is_late: bool = False  # whether it shows the movement of more than one step, and so cannot be judged
+    num_repeats: int = 0  # pictures left out before it because they repeat the one before
+    frozen_since: float | None = None  # seconds; set where the source has hung since, and this is the same old picture
+
+
+def colour(picture: Picture) -> Image:
+    """Return ``(h, w, 3)`` BGR."""
+    return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
 
 
 def planes(image: NDArray, size_hw: Size) -> Planes:
-    """Turn a decoded ``(h, w, 3)`` BGR image, bytes or floats, into ``(3, h, w)`` RGB planes of the size wanted.
+    """Turn a decoded picture, ``(h, w, 3)`` BGR or ``(h, w)`` grey, into ``(3, h, w)`` RGB planes of the size wanted.
 
-    The one resize of the package: averaging where the image shrinks, bilinear where it grows.
+    Bytes or floats. The one resize of the package: averaging where the image shrinks, bilinear where it grows. Grey is
+    resized once, not three times.
     """
     if image.shape[:2] != size_hw:
         shrinks = image.shape[0] >= size_hw[0] and image.shape[1] >= size_hw[1]
         image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     split = np.empty((3, *size_hw), image.dtype)
-    cv2.split(image, [split[2], split[1], split[0]])
+    if image.ndim == 2:
+        split[:] = image
+    else:
+        cv2.split(image, [split[2], split[1], split[0]])
     return split

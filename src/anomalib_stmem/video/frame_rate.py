@@ -65,6 +65,8 @@ class FramePicker:
         self._steps: deque[float] = deque([1 / usual] if usual else [], STEPS)
         self._seen: float | None = None
         self._kept: float | None = None
+        self._new: float | None = None  # of the latest frame that was taken and showed something new
+        self._new_steps: deque[float] = deque(maxlen=STEPS)
 
     @property
     def source_rate(self) -> float | None:
@@ -79,7 +81,9 @@ class FramePicker:
 
     @property
     def rate(self) -> float | None:
-        """Frames per second that are taken."""
+        """Frames per second that are taken and not repeats."""
+        if self._new_steps:
+            return 1 / median(self._new_steps)
         return None if self.source_rate is None else self.source_rate / self.stride
 
     def take(self, seconds: float) -> Take:
@@ -99,3 +103,16 @@ class FramePicker:
             return Take.SKIP
         self._kept = seconds
         return Take.GAP if since < 0 or since > self._missing * self.stride * usual else Take.NEXT
+
+    def is_late(self, seconds: float) -> bool:
+        """Take note of a taken frame that shows something new; say whether it shows more than one step of movement.
+
+        It does where repeats stood in for frames that are missing. Where every frame comes twice, it does not: then two
+        steps are the usual one.
+        """
+        before, self._new = self._new, seconds
+        if before is None or seconds <= before:
+            return False
+        usual = median(self._new_steps) if self._new_steps else None
+        self._new_steps.append(seconds - before)
+        return usual is not None and seconds - before > self._missing * usual

@@ -1,5 +1,6 @@
 """What videos are called, and the folders that bear their names."""
 
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,14 @@ def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
 def video_name(path: Path, root: Path) -> str:
     """Name a video by its path below ``root`` without suffix, such as ``gate/01``."""
     below = path.relative_to(root) if path != root else Path(path.name)
-    return (below if path.is_dir() else below.with_suffix("")).as_posix()
+    if not path.is_dir() and below.stem.strip("."):  # "..mp4" keeps its suffix: it would have no name
+        below = below.with_name(below.stem)
+    return shown(below)
+
+
+def shown(path: Path) -> str:
+    """Return a path as text that can be printed and written anywhere, whatever bytes its name has."""
+    return os.fsencode(path.as_posix()).decode(errors="backslashreplace").replace("\n", " ")
 
 
 def safe_name(name: str) -> str:

@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from .decoding import OPEN_SECONDS, READ_SECONDS, CaptureDecoder, Decoder, open_recorded
+from .choosing import Tally, chosen_frames
+from .connection import OPEN_SECONDS, READ_SECONDS, ConnectionClock, Rtsp, open_source
+from .decoding import Decoder
 from .frame import Frame, Image
-from .frame_rate import ASSUMED_RATE, FramePicker, Take
-from .recorded import CUT_OFF_BELOW
+from .frame_rate import ASSUMED_RATE, FramePicker
+from .reasons import NoVideoError
 from .source import Source
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Reader(threading.Thread):
     """Puts the frames of a source, at the training rate, where :meth:`next` finds them.
 
     Live sources never wait: when :data:`BACKLOG_SECONDS` of frames are waiting, those that come are dropped until the
-    waiting ones are judged, and the next one is a new start. When a source is lost it is opened again, ever more
+    waiting ones are judged, and the next one is a new start. When a live source is lost it is opened again, ever more
     patiently.
 
     Args:
@@ -39,6 +40,8 @@ class Reader(threading.Thread):
         arrived: is set when there is something new.
         tell: gets a sentence when something happens that a person should know.
         patience: seconds that a live source that has never been seen may take to be there.
+        frame_rate: frames per second of a recorded source that does not say its own.
+        rtsp: how RTSP is carried, ``tcp`` or ``udp``.
     """
 
     def __init__(
@@ -48,17 +51,18 @@ class Reader(threading.Thread):
         arrived: threading.Event,
         tell: Callable[[str], None],
         patience: float = 10.0,
+        frame_rate: float | None = None,
+        rtsp: Rtsp = "tcp",
     ) -> None:
         super().__init__(name=f"reader of {source.name}", daemon=True)
         self.source, self.wanted = source, wanted
         self.error: SourceError | None = None
         self.is_live = source.kind != "file"
-        self.frame_rate: float | None = None  # of the frames that are put
-        self.source_rate: float | None = None
         self.is_connected = False
-        self.num_read = self.num_dropped = self.num_reconnects = 0
-        self.num_announced: int | None = None  # frames that the source says it has, if it has an end
+        self.tally = Tally()
+        self.num_dropped = self.num_reconnects = 0
         self._arrived, self._tell, self._patience = arrived, tell, patience
+        self._said_rate, self._rtsp = frame_rate, rtsp
         self._queue: SimpleQueue[Frame] = SimpleQueue()
         self._stopping = threading.Event()
         self._new_start = False  # whether frames are missing before the next one
@@ -83,7 +87,7 @@ class Reader(threading.Thread):
         self._stopping.set()
 
     def wait(self) -> None:
-        """Wait until it has ended, which a silent address may delay; cv2 aborts a process that ends before."""
+        """Wait until it has ended, which a silent address may delay."""
         if self.is_alive():
             self.join(OPEN_SECONDS + READ_SECONDS)
 
@@ -102,61 +106,59 @@ class Reader(threading.Thread):
 
     def _read(self) -> None:
         """Read a source with an end once; open a live one again whenever it is lost."""
-        wait, began = FIRST_WAIT, time.monotonic()
-        clock: _Clock | None = None
+        wait, began, clock = FIRST_WAIT, time.monotonic(), ConnectionClock()
         while not self._stopping.is_set():
-            decoder = self._open()
-            if decoder is not None:
-                self.num_announced = decoder.num_announced
-                self.is_live, self.is_connected = decoder.num_announced is None, True
-                before = self.num_read
-                clock = _Clock(decoder, clock)
-                self._read_connected(decoder, clock)
-                self.is_connected = False
-                decoder.close()
-                if self.num_announced is not None:
-                    self._check_end(self.num_announced)
-                    return
-                if self.num_read > before:
-                    wait = FIRST_WAIT
-            if self._stopping.is_set():
+            before = self.tally.read
+            why = self._read_once(clock)
+            if not self.is_live or self._stopping.is_set():
                 return
-            if not self.num_read and time.monotonic() - began > self._patience:
-                raise SourceError(self._not_there())
-            if self.num_read:
-                self._tell(f"{self.source.name}: no picture from {self.source.shown}. Trying again in {wait:g} s.")
+            if self.tally.read > before:
+                wait = FIRST_WAIT
+            if not self.tally.read and time.monotonic() - began > self._patience:
+                raise SourceError(self._not_there(why))
+            if self.tally.read:
+                self._tell(f"{self.source.name}: {self._not_there(why)} Trying again in {wait:g} s.")
                 self.num_reconnects += 1
             self._stopping.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT)
             self._new_start = True
 
-    def _open(self) -> Decoder | None:
-        path = Path(self.source.address)
-        if self.source.kind == "file" and path.is_dir():
-            return open_recorded(path, self.wanted or ASSUMED_RATE)
-        capture = CaptureDecoder(self.source.address, self.source.kind)
-        if capture.is_open:
-            return capture
-        if self.source.kind == "file":
-            raise SourceError(self._not_there())
-        return None
+    def _read_once(self, clock: ConnectionClock) -> str:
+        """Read a source until it ends or is lost; return why."""
+        try:
+            decoder = open_source(self.source, self._said_rate or self.wanted or ASSUMED_RATE, self._rtsp)
+        except NoVideoError as error:
+            if self.is_live:
+                return str(error)
+            raise SourceError(self._not_there(str(error))) from None
+        try:
+            self.is_live, self.is_connected = decoder.is_endless, True
+            if not (self.is_live or decoder.says_times):
+                self._tell_assumed_rate()
+            has_clock = decoder.says_times or not self.is_live
+            picker = FramePicker(self.wanted, decoder.frame_rate if has_clock else None, has_clock)
+            clock.connect()
+            go_on, anew = lambda: not self._stopping.is_set(), self._new_start
+            for frame in chosen_frames(decoder, picker, clock.now, self.tally, go_on, anew):
+                self._put(frame)
+            if go_on() and not self.is_live:
+                self._check_end(decoder)
+            return decoder.why_ended
+        finally:
+            self.is_connected = False
+            decoder.close()
 
-    def _read_connected(self, decoder: Decoder, clock: "_Clock") -> None:
-        picker = FramePicker(self.wanted, decoder.frame_rate if decoder.has_clock else None, decoder.has_clock)
-        while not self._stopping.is_set() and decoder.advance():
-            index, seconds = self.num_read, clock.now()
-            self.num_read += 1
-            what = picker.take(seconds)
-            self.frame_rate, self.source_rate = picker.rate, picker.source_rate
-            if what is Take.SKIP:
-                continue
-            image = decoder.image()
-            if image is not None:
-                self._put(Frame(index, seconds, image, follows_gap=what is Take.GAP))
+    def _tell_assumed_rate(self) -> None:
+        if self._said_rate is None:
+            whose = "the training video's" if self.wanted else "an assumption"
+            self._tell(
+                f"{self.source.name} does not say its frame rate: {self.wanted or ASSUMED_RATE:g} frames per second "
+                f"are counted, {whose}. Say the real one with --frame-rate."
+            )
 
     def _check_size(self, index: int, now: tuple[int, ...]) -> None:
         before, self._size = self._size, now
-        if before in {None, now}:  # always so in files of cv2 5, which resizes by itself
+        if before in {None, now}:
             return
         words = f"changes from {before[1]}x{before[0]} to {now[1]}x{now[0]} pixels at frame {index}"
         if not self.is_live:
@@ -175,13 +177,12 @@ class Reader(threading.Thread):
                 self.num_dropped += 1
                 self._new_start = True
                 return
-            follows_gap = frame.follows_gap or self._new_start
-            self._new_start = False
-            frame = replace(frame, follows_gap=follows_gap)
+            frame = replace(frame, follows_gap=frame.follows_gap or self._new_start)
         else:
             while self._queue.qsize() >= AHEAD:
                 if self._stopping.wait(0.005):
                     return
+        self._new_start = False
         self._queue.put(frame)
         self._arrived.set()
 
@@ -190,42 +191,15 @@ class Reader(threading.Thread):
         wanted = BACKLOG_SECONDS * (self.wanted or ASSUMED_RATE)
         return int(max(AHEAD, min(wanted, BACKLOG_BYTES / image.nbytes)))
 
-    def _check_end(self, announced: int) -> None:
-        if not self.num_read:
-            raise SourceError(self._not_there())
-        if not self._stopping.is_set() and self.num_read < CUT_OFF_BELOW * announced:
-            msg = f"{self.source.shown} announces {announced} frames, and {self.num_read} can be decoded: cut off."
+    def _check_end(self, decoder: Decoder) -> None:
+        if not self.tally.read:
+            raise SourceError(self._not_there(decoder.why_ended))
+        said = decoder.damage.explain(self.source.shown, decoder.seconds)
+        if said is not None and decoder.damage.is_grave:
+            msg = f"{said} What could be decoded is judged."
             raise SourceError(msg)
+        if said is not None:
+            self._tell(said)
 
-    def _not_there(self) -> str:
-        reasons = {
-            "camera": "not there, in use elsewhere, or not allowed",
-            "stream": "not reachable, not allowed, or no video",
-            "file": "no video, empty, damaged, only sound, or in a codec that cv2 lacks",
-        }
-        return f"There is no picture from {self.source.shown}: {reasons[self.source.kind]}."
-
-
-class _Clock:
-    """Time stamps of a connection, in seconds since the source's first frame.
-
-    Those of the stream where it has any; else they are times of arrival. A connection that follows another begins when
-    it does by our clock.
-    """
-
-    def __init__(self, decoder: Decoder, before: "_Clock | None") -> None:
-        self._decoder = decoder
-        self._zero: float | None = None if before is None else before._zero  # noqa: SLF001  # of our clock, s
-        self._offset: float | None = None  # from the stream's time to ours
-
-    def now(self) -> float:
-        """Time stamp of the frame at hand."""
-        arrival = time.monotonic()
-        if self._zero is None:
-            self._zero = arrival
-        if not self._decoder.has_clock:
-            return arrival - self._zero
-        own = self._decoder.seconds()
-        if self._offset is None:
-            self._offset = arrival - self._zero - own
-        return own + self._offset
+    def _not_there(self, why: str) -> str:
+        return f"There is no picture from {self.source.shown}: {why}."

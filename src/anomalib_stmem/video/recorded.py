@@ -1,22 +1,21 @@
-"""A recorded video as numbered frames of one size, whether it is a folder of images or a video file."""
+"""A recorded video as numbered frames of one size, whether it is a folder of pictures or a video file."""
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from PIL import Image as PillowImage
-
-from .decoding import Decoder, ImagesDecoder, open_recorded
+from .damage import OnDamage
+from .decoding import Decoder, open_recorded
 from .finding import list_images
-from .frame import Image, Planes, Size, planes
+from .frame import Picture, Planes, Size, planes
+from .names import shown
+from .pictures import DamagedPictureError, picture_size, read_picture, starts_after_gaps
+from .reasons import NoVideoError
 
 logger = logging.getLogger(__name__)
 
-CUT_OFF_BELOW = 0.95  # of the frames that the container announces; a few too many are announced commonly
-
-Damaged = Literal["refuse", "keep"]
+COUNTED_RATE = 1.0  # frames per second, where times do not matter
 
 
 class Video(Protocol):
@@ -29,19 +28,20 @@ class Video(Protocol):
     frame_rate: float | None  # frames per second, where the source says
     can_seek: bool  # whether starting anywhere costs nothing
     cut_off: bool  # whether these are the frames before a damage
+    gaps: tuple[int, ...]  # frames before which others are missing: what was before is not their past
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Decode frame ``start`` and those after it, in order."""
         ...
 
 
-def open_video(path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> Video:
-    """Open a folder of images or a video file.
+def open_video(path: Path, size_hw: Size | None = None, damaged: OnDamage = "refuse") -> Video:
+    """Open a folder of pictures or a video file.
 
     Args:
         path: of the folder or file.
         size_hw: frames are resized to; ``None`` leaves them as they are.
-        damaged: whether to ``refuse`` a video that is cut off, or ``keep`` the frames before the damage.
+        damaged: whether to ``refuse`` a video that is damaged or cut off, or ``keep`` the frames that can be decoded.
 
     Raises:
         ValueError: nothing can be decoded, two frames differ in size, or the video is damaged and refused.
@@ -50,24 +50,24 @@ def open_video(path: Path, size_hw: Size | None = None, damaged: Damaged = "refu
 
 
 class FrameFolder:
-    """A video kept as one image per frame, in natural order of the file names.
+    """A video kept as one picture per frame, in natural order of the file names.
 
-    8 and 16 bits, grey and colour; 16 bits are scaled to 8 by their full range. Arguments and errors as
-    :func:`open_video`.
+    Grey and colour, turned by their EXIF orientation; 16 bits are scaled to 8 by their full range. Arguments and errors
+    as :func:`open_video`.
     """
 
     frame_rate: float | None = None
     can_seek = True
 
-    def __init__(self, path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> None:
+    def __init__(self, path: Path, size_hw: Size | None = None, damaged: OnDamage = "refuse") -> None:
         self.path = path
         files = list_images(path)
-        self.source_hw = _image_size(files[0])
+        self.source_hw = picture_size(files[0])
         self._files, self.cut_off = files[:1], False
         for file in files[1:]:  # headers only, so bad files show before training
             try:
-                size = _image_size(file)
-            except ValueError as error:
+                size = picture_size(file)
+            except DamagedPictureError as error:
                 if damaged == "refuse":
                     raise
                 logger.warning("Using the %d frames before this one: %s", len(self._files), error)
@@ -75,13 +75,18 @@ class FrameFolder:
                 break
             if size != self.source_hw:
                 msg = (
-                    f"{file} is {size[0]}x{size[1]} pixels (height x width), but {files[0].name} of the same "
+                    f"{shown(file)} is {size[0]}x{size[1]} pixels (height x width), but {files[0].name} of the same "
                     f"video is {self.source_hw[0]}x{self.source_hw[1]}. All frames of a video must have one size."
                 )
                 raise ValueError(msg)
             self._files.append(file)
         self.num_frames = len(self._files)
         self.size_hw = size_hw or self.source_hw
+        self.gaps = tuple(starts_after_gaps(self._files))
+        if self.gaps:
+            names = ", ".join(f"{self._files[at - 1].name} and {self._files[at].name}" for at in self.gaps[:3])
+            more = f" and {len(self.gaps) - 3} more" if len(self.gaps) > 3 else ""
+            logger.warning("%s: frames are missing between %s%s.", shown(path), names, more)
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Decode frame ``start`` and those after it, in order.
@@ -89,22 +94,21 @@ class FrameFolder:
         Raises:
             ValueError: a file is damaged beyond its header.
         """
-        decoder = ImagesDecoder(self._files[start:])
-        while decoder.advance():
-            yield planes(decoder.image(), self.size_hw)
+        for file in self._files[start:]:
+            yield planes(read_picture(file), self.size_hw)
 
 
 class VideoFile:
     """A video file, decoded from its start and never sought in.
 
     So frame ``i`` is the ``i``-th frame that decoding yields: seeking is inexact with B-frames, and containers announce
-    wrong counts. Frames are counted by decoding the file once. cv2 turns frames as the file's metadata says. Arguments
-    and errors as :func:`open_video`.
+    wrong counts. Frames and damage are counted by decoding the file once. Arguments and errors as :func:`open_video`.
     """
 
     can_seek = False
+    gaps: tuple[int, ...] = ()
 
-    def __init__(self, path: Path, size_hw: Size | None = None, damaged: Damaged = "refuse") -> None:
+    def __init__(self, path: Path, size_hw: Size | None = None, damaged: OnDamage = "refuse") -> None:
         self.path = path
         decoder, first = _open_file(path)
         self.num_frames = 1
@@ -114,7 +118,7 @@ class VideoFile:
         self.source_hw = (first.shape[0], first.shape[1])
         self.size_hw = size_hw or self.source_hw
         self.frame_rate = decoder.frame_rate
-        self.cut_off = not check_whole(path, self.num_frames, decoder.num_announced, damaged)
+        self.cut_off = not check_whole(path, decoder, damaged)
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Decode frame ``start`` and those after it, in order; the frames before it are decoded and dropped.
@@ -122,22 +126,22 @@ class VideoFile:
         Raises:
             ValueError: the frame size changes within the file.
         """
-        decoder = open_recorded(self.path)
+        decoder = open_recorded(self.path, COUNTED_RATE)
         try:
             for _ in range(start):
                 decoder.advance()
             for index in range(start, self.num_frames):
-                image = decoder.image() if decoder.advance() else None
-                if image is None:
-                    msg = f"Frame {index} of {self.path} could be decoded before and cannot now. Has the file changed?"
+                if not decoder.advance():
+                    msg = f"Frame {index} of {shown(self.path)} could be decoded before and cannot now. Has it changed?"
                     raise ValueError(msg)
-                _check_size(self.path, index, image, self.source_hw)
-                yield planes(image, self.size_hw)
+                picture = decoder.picture()
+                _check_size(self.path, index, picture, self.source_hw)
+                yield planes(picture, self.size_hw)
         finally:
             decoder.close()
 
 
-def read_once(path: Path, size_hw: Size | None, damaged: Damaged) -> tuple[float | None, Iterator[Planes]]:
+def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> tuple[float | None, Iterator[Planes]]:
     """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
 
     Returns:
@@ -154,62 +158,50 @@ def read_once(path: Path, size_hw: Size | None, damaged: Damaged) -> tuple[float
     size = (first.shape[0], first.shape[1])
 
     def frames() -> Iterator[Planes]:
-        image: Image | None = first
+        picture: Picture | None = first
         count = 0
-        while image is not None:
-            _check_size(path, count, image, size)
-            yield planes(image, size_hw or size)
-            count += 1
-            image = decoder.image() if decoder.advance() else None
-        decoder.close()
-        check_whole(path, count, decoder.num_announced, damaged)
+        try:
+            while picture is not None:
+                _check_size(path, count, picture, size)
+                yield planes(picture, size_hw or size)
+                count += 1
+                picture = decoder.picture() if decoder.advance() else None
+            check_whole(path, decoder, damaged)
+        finally:
+            decoder.close()
 
     return decoder.frame_rate, frames()
 
 
-def _open_file(path: Path) -> tuple[Decoder, Image]:
-    """Open a video file at its first frame."""
-    decoder = open_recorded(path)
-    first = decoder.image() if decoder.advance() else None
-    if first is None:
-        msg = f"cv2 decodes no frame of {path}: no video, empty, damaged, only sound, or in a codec that cv2 lacks."
-        raise ValueError(msg)
-    return decoder, first
-
-
-def _check_size(path: Path, index: int, image: Image, size_hw: Size) -> None:
-    if image.shape[:2] != size_hw:
-        msg = f"Frame {index} of {path} is {image.shape[:2]} pixels, the first one {size_hw}."
-        raise ValueError(msg)
-
-
-def check_whole(path: Path, num_frames: int, announced: int | None, damaged: Damaged) -> bool:
-    """Return whether a video file holds, but for a few, the frames that its container announces.
+def check_whole(path: Path, decoder: Decoder, damaged: OnDamage) -> bool:
+    """Return whether a video that was decoded to its end is whole, but for a little damage; say what is not.
 
     Raises:
-        ValueError: it does not, and such are refused.
+        ValueError: it is not, and such are refused.
     """
-    cut_off = num_frames < CUT_OFF_BELOW * (announced or 0)
-    msg = f"{path} announces {announced} frames, and {num_frames} can be decoded"
-    if cut_off and damaged == "refuse":
-        msg += ": it is cut off or damaged. Restore it, or use what there is with --data.damaged keep."
+    said, grave = decoder.damage.explain(shown(path), decoder.seconds), decoder.damage.is_grave
+    if grave and damaged == "refuse":
+        msg = f"{said} Restore it, or use what can be decoded with --data.damaged keep."
         raise ValueError(msg)
-    if num_frames < (announced or 0):
-        logger.log(logging.WARNING if cut_off else logging.INFO, "%s; using these.", msg)
-    return not cut_off
+    if said is not None:
+        logger.warning("%s The rest is used.", said)
+    return not grave
 
 
-def _image_size(path: Path) -> Size:
+def _open_file(path: Path) -> tuple[Decoder, Picture]:
+    """Open a video file at its first frame."""
     try:
-        with path.open("rb") as file, PillowImage.open(file) as image:
-            size = image.height, image.width
-            if image.format == "JPEG":
-                file.seek(-min(1024, path.stat().st_size), os.SEEK_END)
-                if b"\xff\xd9" not in file.read():  # end-of-image; without it cv2 fills up with grey and says nothing
-                    msg = f"{path} is cut off. Restore the frame or remove its video."
-                    raise ValueError(msg)
-            return size
-    except OSError as error:
-        kind = "empty (0 bytes)" if path.stat().st_size == 0 else "not a readable image"
-        msg = f"{path} is {kind}. Restore the frame or remove its video."
-        raise ValueError(msg) from error
+        decoder = open_recorded(path, COUNTED_RATE)
+    except NoVideoError as error:
+        msg = f"There is no video in {shown(path)}: {error}."
+        raise ValueError(msg) from None
+    if not decoder.advance():
+        msg = f"There is no video in {shown(path)}: {decoder.why_ended}."
+        raise ValueError(msg)
+    return decoder, decoder.picture()
+
+
+def _check_size(path: Path, index: int, picture: Picture, size_hw: Size) -> None:
+    if picture.shape[:2] != size_hw:
+        msg = f"Frame {index} of {shown(path)} is {picture.shape[:2]} pixels, the first one {size_hw}."
+        raise ValueError(msg)

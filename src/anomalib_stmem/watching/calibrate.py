@@ -20,6 +20,8 @@ from ..model.scoring import MEASUREMENTS, ScoreHead
 from ..model.trained_model import TrainedModel
 from ..results.files import whole_file
 from ..runtime.measuring import Measured, MeasuringStream
+from ..video.connection import Rtsp
+from ..video.frame import Frame
 from ..video.frame_rate import ASSUMED_RATE
 from ..video.reader import Reader
 from ..video.source import Source, find_sources, masked
@@ -64,6 +66,8 @@ def calibrate(
     out: Path | str,
     false_alarms_per_day: float = 1.0,
     minutes: float | None = None,
+    frame_rate: float | None = None,
+    rtsp: Rtsp = "tcp",
     console: Console | None = None,
 ) -> Recalibration:
     """Set usual scores and threshold of a model anew, from normal video of the camera that it will watch.
@@ -77,6 +81,8 @@ def calibrate(
         out: checkpoint to write.
         false_alarms_per_day: budget, above 0.
         minutes: of each source that are used; all by default, and of live sources what comes until Ctrl-C.
+        frame_rate: frames per second of recorded sources that do not say theirs; the training video's by default.
+        rtsp: how RTSP is carried, ``tcp`` or ``udp``.
         console: to show the progress on.
 
     Raises:
@@ -84,7 +90,8 @@ def calibrate(
         ValueError: the model has no calibration to set, or no frame could be judged.
         OSError: the checkpoint cannot be written.
     """
-    found = find_sources(sources)
+    console = console or Console()
+    found = find_sources(sources, lambda said: console.print(masked(said)))
     trained = TrainedModel.load(ckpt)
     before = trained.calibration
     if not isinstance(before, Calibration):
@@ -96,7 +103,7 @@ def calibrate(
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=Path(out).parent):  # refused now, not after an hour of video
         pass
-    seen = _see(trained, found, minutes, console or Console())
+    seen = _see(trained, found, minutes, frame_rate, rtsp, console)
     if not seen.measured:
         msg = f"No frame could be judged: a source needs more than {trained.window} frames in a row."
         raise ValueError(" ".join([msg, *seen.failures]))
@@ -114,7 +121,14 @@ def calibrate(
     )
 
 
-def _see(trained: TrainedModel, sources: Sequence[Source], minutes: float | None, console: Console) -> Seen:
+def _see(
+    trained: TrainedModel,
+    sources: Sequence[Source],
+    minutes: float | None,
+    frame_rate: float | None,
+    rtsp: Rtsp,
+    console: Console,
+) -> Seen:
     """Measure the frames of the sources, at the rate of the training video."""
     stream, seen = MeasuringStream(trained), Seen()
     arrived, stopping = threading.Event(), threading.Event()
@@ -122,7 +136,8 @@ def _see(trained: TrainedModel, sources: Sequence[Source], minutes: float | None
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with stopped_by_signals(stopping, arrived), shown as progress:
         for number, source in enumerate(sources):
-            reader = Reader(source, trained.frame_rate, arrived, lambda said: console.print(masked(said)))
+            tell = lambda said: console.print(masked(said))  # noqa: E731  # as find_sources gets it
+            reader = Reader(source, trained.frame_rate, arrived, tell, frame_rate=frame_rate, rtsp=rtsp)
             reader.start()
             task = progress.add_task(source.name, total=None, says="")
             stream.reset()
@@ -135,25 +150,35 @@ def _see(trained: TrainedModel, sources: Sequence[Source], minutes: float | None
                     continue
                 if frame.follows_gap:
                     stream.reset()
-                measured = stream.push(frame.image)
-                if measured is not None:
-                    seen.measured.append(measured)
-                    times.append(frame.seconds)
-                total = 60 * minutes * reader.source_rate if minutes and reader.source_rate else reader.num_announced
+                if frame.frozen_since is None:
+                    _add(seen.measured, times, stream.push(frame.image), frame)
+                share = frame.seconds / (60 * minutes) if minutes else reader.tally.share
                 says = f"{frame.seconds:.0f} s of video"
-                progress.update(task, completed=frame.index + 1, total=total, says=says)
+                progress.update(task, completed=share, total=1.0 if share is not None else None, says=says)
                 if minutes is not None and frame.seconds >= 60 * minutes:
                     break
             reader.stop()
             reader.wait()
             # One rate for all its frames: a live rate wavers, and their order must not.
-            rate = reader.frame_rate or ASSUMED_RATE
+            rate = 1 / float(np.median(np.diff(times))) if len(times) > 1 else ASSUMED_RATE
             seen.videos += [number] * len(times)
             seen.frames += [round(seconds * rate) for seconds in times]
             seen.rates += [rate] * len(times)
             if reader.error is not None:
                 seen.failures.append(str(reader.error))
     return seen
+
+
+def _add(kept: list[Measured], times: list[float], measured: Measured | None, frame: Frame) -> None:
+    """Keep a measured frame, and before it those that repeated the picture before: they are normal video too."""
+    if measured is None or frame.is_late:
+        return
+    if times and not frame.follows_gap:
+        step = (frame.seconds - times[-1]) / (frame.num_repeats + 1)
+        times += [times[-1] + step * (place + 1) for place in range(frame.num_repeats)]
+        kept += [kept[-1]] * frame.num_repeats
+    kept.append(measured)
+    times.append(frame.seconds)
 
 
 def _calibrate(head: ScoreHead, frames: CalibrationFrames, budget: float) -> Calibration:

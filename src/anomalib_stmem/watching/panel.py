@@ -46,8 +46,8 @@ class Panel:
             table.add_column(heading, justify="left" if heading in {"source", "state", ""} else "right")
         for one in watched():
             score = "" if one.verdict is None else f"{one.verdict.score:.2f}"
-            read, total = one.reader.num_read, one.reader.num_announced
-            done = f"{min(100, 100 * read // total)} %" if total else ""
+            share = one.reader.tally.share
+            done = "" if share is None else f"{100 * share:.0f} %"
             figures = (f"{one.fps:.1f}", done, one.num_events, one.num_judged, one.reader.num_dropped, one.num_gaps)
             table.add_row(one.source.name, _state(one), score, _bar(one), *(str(figure) for figure in figures))
         return table
@@ -61,7 +61,7 @@ def _state(one: Watched) -> Text:
     if one.is_alarm:
         return Text("ALARM", "bold white on red")
     if one.source.kind != "file" and not one.reader.is_connected:
-        return Text("lost" if one.reader.num_read else "connecting", "yellow")
+        return Text("lost" if one.reader.tally.read else "connecting", "yellow")
     return Text("normal", "green") if one.verdict is not None else Text("warming up", "yellow")
 
 

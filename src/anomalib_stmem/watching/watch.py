@@ -1,9 +1,10 @@
 """Watch video: frames in, events out, until the sources end or somebody says stop."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from rich.console import Console
 
 from ..runtime.open_backend import BackendName
 from ..runtime.stream import FrameStreams
+from ..video.connection import Rtsp
 from ..video.frame import Frame
-from ..video.frame_rate import ASSUMED_RATE
 from ..video.reader import Reader
 from ..video.source import Source, find_sources
 from .panel import Panel
@@ -44,6 +45,8 @@ def watch(
     webhook: str | None = None,
     backend: BackendName = "auto",
     patience: float = 10.0,
+    frame_rate: float | None = None,
+    rtsp: Rtsp = "tcp",
     console: Console | None = None,
 ) -> Outcome:
     """Judge sources frame by frame, and tell of events as they happen.
@@ -60,6 +63,8 @@ def watch(
         webhook: URL that gets a POST with each event when it begins, and when its clip is whole.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
         patience: seconds that a live source may take to be there at the start.
+        frame_rate: frames per second of recorded sources that do not say theirs; the training video's by default.
+        rtsp: how RTSP is carried, ``tcp`` or ``udp``.
         console: to print on.
 
     Raises:
@@ -69,7 +74,8 @@ def watch(
     """
     if webhook is not None:
         check_url(webhook)
-    found = find_sources(sources)
+    panel = Panel(console or Console())
+    found = find_sources(sources, panel.tell)
     playlists = {source.name: [source] for source in found if source.kind != "file"}
     files = [source for source in found if source.kind == "file"]
     if files:
@@ -84,9 +90,9 @@ def watch(
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
     folder = RunFolder(Path(results), about)
-    panel = Panel(console or Console())
     hook = None if webhook is None else Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
-    watching = _Watching(streams, folder, films, margin, hook, patience, panel)
+    read = partial(Reader, wanted=streams.info.frame_rate, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
+    watching = _Watching(streams, folder, films, margin, hook, read, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(playlists)
 
@@ -101,12 +107,12 @@ class _Watching:
         films: bool | None,
         margin: float,
         webhook: Webhook | None,
-        patience: float,
+        read: Callable[..., Reader],
         panel: Panel,
     ) -> None:
         self.stopping, self.arrived = threading.Event(), threading.Event()
         self._streams, self._folder = streams, folder
-        self._films, self._margin, self._patience = films, margin, patience
+        self._films, self._margin, self._read = films, margin, read
         self._watched: list[Watched] = []
         self._panel, self._webhook = panel, webhook
 
@@ -116,9 +122,8 @@ class _Watching:
             with self._panel.showing(self._shown):
                 if self._streams.info.frame_rate is None:
                     self._panel.tell(
-                        "The model does not say the frame rate of its training video: every frame is judged, and "
-                        f"a folder of images counts as {ASSUMED_RATE:g} frames per second. Train with "
-                        "--data.frame_rate to say it."
+                        "The model does not say the frame rate of its training video: every frame is judged. Train "
+                        "with --data.frame_rate to say it."
                     )
                 while not self.stopping.is_set() and not all(one.is_done for one in playlists):
                     self.arrived.clear()
@@ -153,7 +158,7 @@ class _Watching:
         return [*[one for one in self._watched if one.has_ended][-20:], *[o for o in self._watched if not o.has_ended]]
 
     def _open(self, source: Source) -> Watched:
-        reader = Reader(source, self._streams.info.frame_rate, self.arrived, self._panel.tell, self._patience)
+        reader = self._read(source, arrived=self.arrived, tell=self._panel.tell)
         folder, films, margin = self._folder.path, self._films, self._margin
         watched = Watched(source, reader, folder, films, margin, self._announce, self._panel.tell)
         self._watched.append(watched)
@@ -172,10 +177,12 @@ class _Watching:
                 if frame.follows_gap and frame.index:
                     playlist.watched.num_gaps += 1
                     self._streams.reset(playlist.name)
-        verdicts = self._streams.push({name: frame.image for name, frame in frames.items()})
+        moving = {name: frame for name, frame in frames.items() if frame.frozen_since is None}
+        verdicts = self._streams.push({name: frame.image for name, frame in moving.items()})
         for playlist in playlists:
-            if playlist.name in frames and playlist.watched is not None:
-                playlist.watched.push(frames[playlist.name], verdicts[playlist.name])
+            frame = frames.get(playlist.name)
+            if frame is not None and playlist.watched is not None:
+                playlist.watched.push(frame, None if frame.is_late else verdicts.get(playlist.name))
         return bool(frames)
 
     def _close(self, watched: Watched) -> None:
@@ -194,4 +201,5 @@ class _Watching:
         if self._webhook is not None:
             self._webhook.send(told)
         if state == "began":
-            self._panel.tell(f"{event['video']}: ALARM at {event['start']:.1f} s. {event['reason']}")
+            what = "FROZEN since" if event["kind"] == "frozen" else "ALARM at"
+            self._panel.tell(f"{event['video']}: {what} {event['start']:.1f} s. {event['reason']}")

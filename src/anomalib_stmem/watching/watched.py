@@ -45,7 +45,7 @@ class Watched:
         self.source, self.reader = source, reader
         self.folder = folder / folder_of(source.name)
         self.results: VideoResults | None = None
-        self.num_judged = self.num_gaps = 0
+        self.num_judged = self.num_unjudged = self.num_gaps = self.num_frozen = 0
         self.seconds = 0.0
         self.verdict: Verdict | None = None  # of the latest frame
         self.failure: str | None = None
@@ -81,20 +81,24 @@ class Watched:
         """
         if self.results is None:
             live = self.reader.is_live
-            rate = self.reader.frame_rate or self.reader.wanted or ASSUMED_RATE
+            rate = self.reader.tally.rate or self.reader.wanted or ASSUMED_RATE
             films = (not live) if self._films is None else self._films
             began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
             self.results = VideoResults(self.folder, name, rate, films, self._margin, began, self._announce)
         self.verdict, self.seconds = verdict, frame.seconds
-        self.num_judged += verdict is not None
+        if frame.frozen_since is None:
+            self.num_judged += verdict is not None
+            self.num_unjudged += verdict is None
+        else:
+            self.num_frozen += 1
         self._judged_at.append(time.monotonic())
         self.results.push(JudgedFrame(frame, verdict))
         if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
             self._check_rate()
 
     def _check_rate(self) -> None:
-        rate, wanted = self.reader.frame_rate, self.reader.wanted
+        rate, wanted = self.reader.tally.rate, self.reader.wanted
         if rate and wanted and abs(rate / wanted - 1) > RATE_TOLERANCE:
             self._tell(
                 f"{self.source.name}: frames come at {rate:.3g} per second, the training video had {wanted:.3g}: "
@@ -119,17 +123,23 @@ class Watched:
 
     def as_dict(self) -> dict[str, Any]:
         """Figures for ``run.json``."""
-        reader = self.reader
+        reader, tally = self.reader, self.reader.tally
         return {
             "name": self.source.name,
             "source": self.source.shown,
             "live": reader.is_live,
             "seconds": round(self.seconds, 3),
-            "frame_rate": reader.frame_rate,
-            "source_rate": reader.source_rate,
-            "frames_read": reader.num_read,
+            "frame_rate": tally.rate,
+            "source_rate": tally.source_rate,
+            "frames_read": tally.read,  # the sum of the six below, unless the watch was stopped
             "frames_judged": self.num_judged,
+            "frames_warm_up": self.num_unjudged,
+            "frames_skipped": tally.skipped,
+            "frames_repeated": tally.repeated,
+            "frames_damaged": tally.damaged,
             "frames_dropped": reader.num_dropped,
+            "frames_frozen": self.num_frozen,  # of the repeated ones
+            "damaged_at": tally.damaged_seconds,
             "gaps": self.num_gaps,
             "reconnects": reader.num_reconnects,
             "events": self.num_events,

@@ -1,0 +1,58 @@
+"""Time stamps as a source has them, made to go on: missing, equal, negative and jumping ones."""
+
+from collections import deque
+from statistics import median
+
+from .frame_rate import ASSUMED_RATE
+
+STEPS = 32  # between frames, of which the usual one is the median
+NO_STEP = 0.1  # of a usual step; a stamp that goes on by less stands still
+JUMP_BACK = 1.0  # seconds; a step back by more is a clock that was set anew, by less is disorder
+
+
+class Clock:
+    """Turns stamps into seconds since the first frame, strictly rising.
+
+    A stamp that is missing, or not above the one before, counts as one usual step. A stamp that jumps back (files that
+    were joined, a counter of 33 bits that wraps, a recorder that restarts) goes on one step after the frame before it,
+    and is told as a jump. A stamp that jumps ahead is believed: nobody else knows how long nothing was recorded.
+
+    Args:
+        frame_rate: frames per second that the source says, if it does.
+    """
+
+    def __init__(self, frame_rate: float | None = None) -> None:
+        self._steps: deque[float] = deque([1 / frame_rate] if frame_rate else [], STEPS)
+        self._stamp: float | None = None  # the latest one that was there
+        self._offset = 0.0  # from stamps to seconds
+        self.seconds: float | None = None  # of the latest frame
+        self.has_jumped = False  # whether the clock was set anew at the latest frame
+
+    @property
+    def usual_step(self) -> float:
+        """Seconds from a frame to the next."""
+        return median(self._steps) if self._steps else 1 / ASSUMED_RATE
+
+    def tick(self, stamp: float | None) -> float:
+        """Take the stamp of the next frame; return its seconds."""
+        before, self.has_jumped = self.seconds, False
+        if before is None:
+            self.seconds, self._stamp = 0.0, stamp
+            self._offset = -(stamp or 0.0)
+            return self.seconds
+        after = before + self.usual_step
+        if stamp is None:
+            self.seconds = after
+            return after
+        self.has_jumped = self._stamp is not None and stamp < self._stamp - JUMP_BACK
+        if self.has_jumped or self._stamp is None:
+            self._offset = after - stamp
+        step = 0.0 if self._stamp is None else stamp - self._stamp
+        self._stamp = stamp
+        own = stamp + self._offset
+        if own - before > NO_STEP * self.usual_step:
+            self._steps.append(own - before)
+            self.seconds = own
+        else:  # half a step where the stamps are behind, so that they catch up
+            self.seconds = before + self.usual_step * (0.5 if step > NO_STEP * self.usual_step else 1.0)
+        return self.seconds
