@@ -219,7 +219,7 @@ def watched_clips(judge: Callable[[np.ndarray], object], path: Path, length: int
     """Seconds per judged frame from file to verdict, clip by clip; the first two clips warm up."""
     held: list[np.ndarray] = []
     clips, begin = 0, 0.0
-    for frame in read_once(path, model.hparams["image_size"], "keep")[1]:
+    for frame in read_once(path, model.hparams["image_size"], "keep").frames:
         held.append(frame)
         if len(held) == length:
             judge(np.stack(held)[None])

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from makers import picture
 
 from anomalib_stmem.results.judged_frame import Verdict
 from anomalib_stmem.runtime.step_info import StepInfo
@@ -40,7 +41,7 @@ class Camera:
             time.sleep(max(0.0, self.began + number / self.rate - time.monotonic()))
             if not self.is_there():
                 return
-            yield cv2.imencode(".jpg", np.full((*self.size, 3), self.levels[number], np.uint8))[1].tobytes()
+            yield cv2.imencode(".jpg", picture(self.levels[number], number, self.size))[1].tobytes()
             number += 1
         time.sleep(0.2)
 

@@ -8,6 +8,15 @@ import numpy as np
 import scipy.io
 
 
+def picture(level: int, number: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """A grey picture with a mark that moves from frame to frame, so that no frame repeats the one before."""
+    image = np.full((*size, 3), level, np.uint8)
+    step = max(1, size[1] // 8)
+    left = step * (number % 8)
+    image[: size[0] // 4, left : left + step] = level - 60 if level > 127 else level + 60
+    return image
+
+
 def write_frames(folder: Path, names: Sequence[str], size: tuple[int, int] = (8, 12)) -> Path:
     """Frames whose grey value is ten times their place in ``names``."""
     folder.mkdir(parents=True)

@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 
+from .data.datamodule import proportion_of, refuse_other_proportions
 from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
-from .model.checkpoint import refuse_earlier_state, refuse_other_options
+from .model.checkpoint import TRAINING_VIDEO, proportion_in, refuse_earlier_state, refuse_other_options
 from .model.crops import moving_crops
 from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
@@ -179,6 +180,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             self._random_state = torch.get_rng_state()  # with which a training goes on
         self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
         self._learned_epochs = 0
+        self._proportion: float | None = None  # width by height of the training video's pictures
         if options.compiled:
             self.model.compile_streams()
 
@@ -194,7 +196,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             calibration = scale.calibration
             options["false_alarms_per_hour"] = scale.budget_in_force
         prepare = None if self._prepares_as_usual() else self.pre_processor or torch.nn.Identity()
-        return TrainedModel(self.model, calibration, options, self._learned_epochs, prepare)
+        return TrainedModel(self.model, calibration, options, self._learned_epochs, prepare, self._proportion)
 
     def _prepares_as_usual(self) -> bool:
         usual = self.configure_pre_processor().checkpoint_config()
@@ -409,9 +411,22 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         super().on_load_checkpoint(checkpoint)
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
+        self._proportion = proportion_in(checkpoint)
         if isinstance(self.post_processor, CalibratedPostProcessor):
             self.post_processor.budget_in_force = self._learned_with["false_alarms_per_hour"]
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the proportion of the training video's pictures, which later video must share."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[TRAINING_VIDEO] = {"proportion": self._proportion}
+
+    def on_test_start(self) -> None:
+        """Refuse video that would be squashed to the shape of the training video's."""
+        refuse_other_proportions(getattr(self.trainer, "datamodule", None), self._proportion)
+
+    on_predict_start = on_test_start
+
     def on_train_start(self) -> None:
-        """From here on the weights are those of these options."""
+        """From here on the weights are those of these options, and of this video."""
         self._learned_with = dict(self.hparams)
+        self._proportion = proportion_of(getattr(self.trainer, "datamodule", None))

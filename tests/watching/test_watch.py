@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver, serving
-from makers import write_numbered
+from makers import picture, write_numbered
 from rich.console import Console
 
 from anomalib_stmem.results.film import Film
@@ -34,8 +34,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Console:
 def film(path: Path, levels: list[int], rate: float = 25.0, size: tuple[int, int] = (48, 64)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, size[::-1])
-    for level in levels:
-        writer.write(np.full((*size, 3), level, np.uint8))
+    for number, level in enumerate(levels):
+        writer.write(picture(level, number, size))
     writer.release()
     return path
 

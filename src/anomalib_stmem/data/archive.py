@@ -17,7 +17,8 @@ from ..video.damage import OnDamage
 from ..video.finding import find_videos
 from ..video.frame import Planes, Size
 from ..video.identity import identity
-from ..video.names import video_name
+from ..video.names import shown, video_name
+from ..video.proportion import refuse_other_proportion
 from ..video.recorded import read_once
 from .clips import ClipBatch, as_floats
 from .datamodule import size_for_model
@@ -90,10 +91,14 @@ class VideoArchive(AnomalibVideoDataModule):
         for name in left:  # scores of what a video was before would pass for its own
             self.scores_of(name).unlink(missing_ok=True)
         return DataLoader(
-            ArchiveClips(self, left, size_for_model(trainer)),
+            ArchiveClips(self, left, size_for_model(trainer), self._trained_proportion()),
             batch_size=None,
             num_workers=min(self.num_workers, max(1, len(left))),
         )
+
+    def _trained_proportion(self) -> float | None:
+        trained = getattr(getattr(self.trainer, "lightning_module", None), "trained", None)
+        return getattr(trained, "proportion", None)
 
     def train_dataloader(self) -> NoReturn:
         """Refuse: an archive is only judged.
@@ -149,12 +154,15 @@ class ArchiveClips(IterableDataset):
         archive: whose options hold.
         videos: paths by name.
         size_hw: frames are resized to; ``None`` leaves them as they are.
+        proportion: width by height of the training video's pictures, if known; a video of another one is refused.
     """
 
-    def __init__(self, archive: VideoArchive, videos: dict[str, Path], size_hw: Size | None) -> None:
+    def __init__(
+        self, archive: VideoArchive, videos: dict[str, Path], size_hw: Size | None, proportion: float | None = None
+    ) -> None:
         self._context, self._length = archive.clip_length_in_frames - 1, archive.eval_clip_length
         self._note_failure, self._rate, self._damaged = archive.note_failure, archive.frame_rate, archive.damaged
-        self._videos, self._size = videos, size_hw
+        self._videos, self._size, self._proportion = videos, size_hw, proportion
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Go through the videos of this worker."""
@@ -167,7 +175,8 @@ class ArchiveClips(IterableDataset):
                 self._note_failure(name, str(error))
 
     def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
-        rate, frames = read_once(path, self._size, self._damaged)
+        rate, source_hw, frames = read_once(path, self._size, self._damaged)
+        refuse_other_proportion(shown(path), source_hw, self._proportion)
         held: list[Planes] = []
         number = -1  # of the last frame held
         for frame in frames:

@@ -22,6 +22,7 @@ from torchvision.transforms.v2 import Resize
 
 from ..video.damage import OnDamage
 from ..video.frame import Size
+from ..video.proportion import common_proportion, refuse_other_proportion
 from ..video.recorded import Video, open_video
 from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
@@ -248,6 +249,26 @@ class ClipData(AnomalibVideoDataModule):
             return Share()
         seed = trainer.strategy.broadcast(torch.initial_seed())  # devices may have drawn their own
         return Share(trainer.world_size, trainer.global_rank, repeat, seed)
+
+
+def proportion_of(data: Any) -> float | None:  # noqa: ANN401
+    """Return width by height of the training videos of a datamodule; ``None`` where it has none, or several."""
+    videos = data.train_data.videos if isinstance(data, ClipData) else []
+    sizes = {video.video.source_hw: video.video.path for video in videos}
+    shared = common_proportion(sizes)
+    if sizes and shared is None:
+        logger.warning("The training videos have different proportions, and are squashed to one: %s.", list(sizes))
+    return shared
+
+
+def refuse_other_proportions(data: Any, trained_at: float | None) -> None:  # noqa: ANN401
+    """Refuse test videos of another proportion than the training video's.
+
+    Raises:
+        ValueError: one has it.
+    """
+    for video in data.test_data.videos if isinstance(data, ClipData) else []:
+        refuse_other_proportion(str(video.video.path), video.video.source_hw, trained_at)
 
 
 def size_for_model(trainer: Any) -> Size | None:  # noqa: ANN401

@@ -18,6 +18,15 @@ FIXED_BY_CHECKPOINT = (
 )
 
 
+TRAINING_VIDEO = "anomalib_stmem_training_video"  # what a checkpoint says of it
+
+
+def proportion_in(checkpoint: Mapping[str, Any]) -> float | None:
+    """Return width by height of the training video's pictures; ``None`` where a checkpoint does not say."""
+    said = checkpoint.get(TRAINING_VIDEO, {}).get("proportion")
+    return None if said is None else float(said)
+
+
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Load a checkpoint of STMem on the CPU, without executing code in it.
 

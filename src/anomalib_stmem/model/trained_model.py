@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .autoencoder import Architecture
 from .calibration import CHECKPOINT_NAMES, Calibration
-from .checkpoint import FIXED_BY_CHECKPOINT, as_list, read_checkpoint
+from .checkpoint import FIXED_BY_CHECKPOINT, as_list, proportion_in, read_checkpoint
 from .scoring import ScoreHead
 from .torch_model import Judged, STMemModel
 
@@ -41,6 +41,7 @@ class TrainedModel(nn.Module):
         options: of the training that made it; they also name what set the threshold.
         epochs: that it was trained.
         preparation: from frames in [0, 1] to what the network reads; :class:`Preparation` by default.
+        proportion: width by height of the training video's pictures, where it is known.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class TrainedModel(nn.Module):
         options: Mapping[str, Any],
         epochs: int = 0,
         preparation: nn.Module | None = None,
+        proportion: float | None = None,
     ) -> None:
         super().__init__()
+        self.proportion = proportion
         self.network, self.calibration = network, calibration
         self.preparation = preparation or Preparation(network.channels)
         self.options, self.epochs = dict(options), epochs
@@ -87,7 +90,8 @@ class TrainedModel(nn.Module):
             config = checkpoint.get("anomalib_post_processor_config") or {}
             sensitivities = (config.get(f"{kind}_sensitivity", 0.5) for kind in ("image", "pixel"))
             calibration = Calibration(values, options["false_alarms_per_hour"], *sensitivities)
-        return cls(network, calibration, options, int(checkpoint.get("epoch", -1)) + 1).eval()
+        epochs, proportion = int(checkpoint.get("epoch", -1)) + 1, proportion_in(checkpoint)
+        return cls(network, calibration, options, epochs, proportion=proportion).eval()
 
     @property
     def window(self) -> int:

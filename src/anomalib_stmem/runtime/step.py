@@ -31,6 +31,7 @@ class StreamStep(nn.Module):
             fingerprint=trained.fingerprint(),
             state={name: tuple(part.shape[1:]) for name, part in empty.items()},
             frame_rate=trained.frame_rate,
+            proportion=trained.proportion,
             threshold_basis=trained.explain_threshold(),
             options=plain_options(trained.options),
             epochs=trained.epochs,

@@ -20,6 +20,7 @@ class StepInfo:
     threshold_basis: str = ""  # what the threshold rests on, in words
     options: dict[str, Any] = field(default_factory=dict)  # of the model, as far as they are plain data
     epochs: int = 0  # that it was trained
+    proportion: float | None = None  # width by height of the training video's pictures; None where it is not known
 
     def to_json(self) -> str:
         """Write as text, for the metadata of a file."""

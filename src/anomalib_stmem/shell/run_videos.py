@@ -142,7 +142,7 @@ def _play(batch: JudgedBatch, place: int, folder: Path, trained: TrainedModel) -
             *(name, said, trained_at, trained_at / said),
         )
     try:
-        _, frames = read_once(path, None, "keep")
+        frames = read_once(path, None, "keep").frames
     except (ValueError, OSError, IndexError, cv2.error):
         logger.warning("Video %s has no films: %s cannot be decoded again.", name, path)
         return None

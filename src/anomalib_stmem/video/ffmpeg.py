@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.error import FFmpegError
@@ -70,7 +70,7 @@ class FFmpegDecoder:
                 )
             except FFmpegError as error:
                 raise NoVideoError(why_not(error, said, path)) from None
-        self._stream: Any = self._container.streams.best("video")
+        self._stream = cast("Any", self._container.streams.best("video"))
         if self._stream is None:
             kinds = sorted({str(stream.type) for stream in self._container.streams}) or ["nothing"]
             self._container.close()
@@ -92,6 +92,8 @@ class FFmpegDecoder:
         self._clock = Clock(self.frame_rate or frame_rate)
         self._upright = Upright(self._stream.sample_aspect_ratio)
         self._position = 0  # in bytes, of the latest packet
+        self._delay: int | None = None  # ticks from the decoding of the first packet to its showing
+        self._has_shown_times = False  # whether that varies: else times of showing are only guessed
         self._is_broken = False  # whether the latest thing was a complaint
         self._shots: Any = self._decode()
         self._shot: _Shot | None = None
@@ -201,10 +203,17 @@ class FFmpegDecoder:
             if packet is None:
                 self.why_ended = "it has ended" if self.damage.num_seen else self.why_ended
                 return
+            self._note_times(packet)
             if packet.pos is not None:
                 self._position = max(self._position, packet.pos + packet.size)
             yield packet
         yield None
+
+    def _note_times(self, packet: Any) -> None:  # noqa: ANN401
+        if packet.pts is not None and packet.dts is not None:
+            delay = packet.pts - packet.dts
+            self._has_shown_times |= self._delay is not None and delay != self._delay
+            self._delay = delay
 
     def _decode_packet(self, packet: Any) -> tuple[list[VideoFrame], str | None]:  # noqa: ANN401
         """Return the frames that are ready, and the first complaint if there is one."""
@@ -217,8 +226,10 @@ class FFmpegDecoder:
         return frames, said[0][2].strip() if said else None
 
     def _timed(self, frame: VideoFrame, is_damaged: bool) -> _Shot:
-        stamp = None if frame.pts is None or self._counted else float(frame.pts * self._stream.time_base)
-        seconds = self._clock.tick(stamp)
+        # Some files have times of decoding only: where frames are reordered, theirs is the packet's that let them out.
+        is_mixed_up = self._stream.codec_context.has_b_frames and not self._has_shown_times
+        ticks = None if self._counted else frame.dts if is_mixed_up else frame.pts
+        seconds = self._clock.tick(None if ticks is None else float(ticks * self._stream.time_base))
         return _Shot(frame, seconds, self._clock.has_jumped, is_damaged)
 
     def _look_at_end(self) -> None:

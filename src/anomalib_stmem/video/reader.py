@@ -12,6 +12,7 @@ from .connection import OPEN_SECONDS, READ_SECONDS, ConnectionClock, Rtsp, open_
 from .decoding import Decoder
 from .frame import Frame, Image
 from .frame_rate import ASSUMED_RATE, FramePicker
+from .proportion import refuse_other_proportion
 from .reasons import NoVideoError
 from .source import Source
 
@@ -42,6 +43,7 @@ class Reader(threading.Thread):
         patience: seconds that a live source that has never been seen may take to be there.
         frame_rate: frames per second of a recorded source that does not say its own.
         rtsp: how RTSP is carried, ``tcp`` or ``udp``.
+        proportion: width by height of the training video's pictures, if known; a source of another one is refused.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Reader(threading.Thread):
         patience: float = 10.0,
         frame_rate: float | None = None,
         rtsp: Rtsp = "tcp",
+        proportion: float | None = None,
     ) -> None:
         super().__init__(name=f"reader of {source.name}", daemon=True)
         self.source, self.wanted = source, wanted
@@ -62,7 +65,7 @@ class Reader(threading.Thread):
         self.tally = Tally()
         self.num_dropped = self.num_reconnects = 0
         self._arrived, self._tell, self._patience = arrived, tell, patience
-        self._said_rate, self._rtsp = frame_rate, rtsp
+        self._said_rate, self._rtsp, self._proportion = frame_rate, rtsp, proportion
         self._queue: SimpleQueue[Frame] = SimpleQueue()
         self._stopping = threading.Event()
         self._new_start = False  # whether frames are missing before the next one
@@ -158,7 +161,10 @@ class Reader(threading.Thread):
 
     def _check_size(self, index: int, now: tuple[int, ...]) -> None:
         before, self._size = self._size, now
-        if before in {None, now}:
+        if before == now:
+            return
+        refuse_other_proportion(self.source.shown, (now[0], now[1]), self._proportion)
+        if before is None:
             return
         words = f"changes from {before[1]}x{before[0]} to {now[1]}x{now[0]} pixels at frame {index}"
         if not self.is_live:

@@ -13,7 +13,6 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (av_error.HTTPUnauthorizedError, "user or password are wrong or missing (401)"),
     (av_error.HTTPForbiddenError, "it may not be seen by this user (403)"),
     (av_error.HTTPNotFoundError, "there is nothing under this path (404)"),
-    (av_error.HTTPTooManyRequestsError, "it is asked too often (429)"),
     (av_error.HTTPServerError, "the server fails (5xx)"),
     (av_error.HTTPClientError, "the server refuses the request (4xx)"),
     (av_error.HTTPError, "the server refuses the request"),

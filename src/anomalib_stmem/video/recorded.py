@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .damage import OnDamage
 from .decoding import Decoder, open_recorded
@@ -141,11 +141,16 @@ class VideoFile:
             decoder.close()
 
 
-def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> tuple[float | None, Iterator[Planes]]:
-    """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
+class Reading(NamedTuple):
+    """A video that is read once, from start to end."""
 
-    Returns:
-        Frames per second where the video says, and its frames.
+    frame_rate: float | None  # frames per second, where the video says
+    source_hw: Size  # of its pictures
+    frames: Iterator[Planes]
+
+
+def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> Reading:
+    """Open a video to be read once, from start to end; a file is not decoded beforehand to count its frames.
 
     Raises:
         ValueError: nothing can be decoded. Where a size changes or, if such are refused, a file is cut off, the frames
@@ -153,7 +158,7 @@ def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> tuple[floa
     """
     if path.is_dir():
         folder = FrameFolder(path, size_hw, damaged)
-        return folder.frame_rate, folder.frames()
+        return Reading(folder.frame_rate, folder.source_hw, folder.frames())
     decoder, first = _open_file(path)
     size = (first.shape[0], first.shape[1])
 
@@ -170,7 +175,7 @@ def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> tuple[floa
         finally:
             decoder.close()
 
-    return decoder.frame_rate, frames()
+    return Reading(decoder.frame_rate, size, frames())
 
 
 def check_whole(path: Path, decoder: Decoder, damaged: OnDamage) -> bool:

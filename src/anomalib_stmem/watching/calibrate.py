@@ -1,8 +1,9 @@
 """Sets the threshold of a model anew for a camera, from its normal video, without training."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -103,7 +104,9 @@ def calibrate(
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=Path(out).parent):  # refused now, not after an hour of video
         pass
-    seen = _see(trained, found, minutes, frame_rate, rtsp, console)
+    rate, proportion = trained.frame_rate, trained.proportion
+    read = partial(Reader, wanted=rate, proportion=proportion, frame_rate=frame_rate, rtsp=rtsp)
+    seen = _see(trained, found, minutes, read, console)
     if not seen.measured:
         msg = f"No frame could be judged: a source needs more than {trained.window} frames in a row."
         raise ValueError(" ".join([msg, *seen.failures]))
@@ -125,8 +128,7 @@ def _see(
     trained: TrainedModel,
     sources: Sequence[Source],
     minutes: float | None,
-    frame_rate: float | None,
-    rtsp: Rtsp,
+    read: Callable[..., Reader],
     console: Console,
 ) -> Seen:
     """Measure the frames of the sources, at the rate of the training video."""
@@ -137,7 +139,7 @@ def _see(
     with stopped_by_signals(stopping, arrived), shown as progress:
         for number, source in enumerate(sources):
             tell = lambda said: console.print(masked(said))  # noqa: E731  # as find_sources gets it
-            reader = Reader(source, trained.frame_rate, arrived, tell, frame_rate=frame_rate, rtsp=rtsp)
+            reader = read(source, arrived=arrived, tell=tell)
             reader.start()
             task = progress.add_task(source.name, total=None, says="")
             stream.reset()

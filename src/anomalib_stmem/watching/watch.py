@@ -91,7 +91,8 @@ def watch(
     }
     folder = RunFolder(Path(results), about)
     hook = None if webhook is None else Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
-    read = partial(Reader, wanted=streams.info.frame_rate, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
+    rate, proportion = streams.info.frame_rate, streams.info.proportion
+    read = partial(Reader, wanted=rate, proportion=proportion, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
     watching = _Watching(streams, folder, films, margin, hook, read, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(playlists)
