@@ -72,7 +72,7 @@ def test_folder_of_videos_and_folder_of_frames(tmp_path: Path, checkpoint: str) 
     ("make", "words"),
     [
         (lambda path: path.parent, r"There is no .*gate\.mp4\. Expected a video file"),
-        (lambda path: path.write_text("text"), "no video, empty, damaged, only sound"),
+        (lambda path: path.write_text("text"), "it is text, and no video"),
         (lambda path: path.mkdir(), r"No video in .*gate\.mp4"),
     ],
 )

@@ -35,7 +35,7 @@ def test_names_are_the_users(tmp_path: Path) -> None:
 
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     one, two = write_video(tmp_path / "1" / "gate.avi"), write_video(tmp_path / "2" / "gate.avi")
-    with pytest.raises(ValueError, match=r"would both be called gate\. Say NAME=SOURCE"):
+    with pytest.raises(ValueError, match=r"1.gate\.avi and .*2.gate\.avi would both be called gate\. .*NAME=SOURCE"):
         find_sources([str(one), str(two)])
     assert len(find_sources([str(one), f"other={two}"])) == 2
 

@@ -244,6 +244,8 @@ class FFmpegDecoder:
 
 
 def _announced_seconds(container: Any, stream: Any) -> float | None:  # noqa: ANN401
+    if container.format.name == "avi" and stream.frames:  # its duration is cut by FFmpeg as the file is
+        return float(stream.frames * stream.time_base)
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if container.duration and len(container.streams) == 1:  # else it may be the sound's

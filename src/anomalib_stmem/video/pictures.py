@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 from .damage import Damage
 from .finding import JPEG_SUFFIXES, list_images
 from .frame import Picture, Size
+from .names import shown
 
 JPEG, PNG, TIFF = b"\xff\xd8", b"\x89PNG", (b"II*", b"MM\0*")  # first bytes
 END_OF_JPEG, START_OF_SCAN, END_OF_PNG = b"\xff\xd9", b"\xff\xda", b"IEND"
@@ -114,7 +115,7 @@ def read_picture(file: Path) -> Picture:
     try:
         data = file.read_bytes()
     except OSError as error:
-        msg = f"{file} cannot be read: {error.strerror}."
+        msg = f"{shown(file)} cannot be read: {error.strerror}."
         raise DamagedPictureError(msg) from error
     _check(file, data)
     encoded = np.frombuffer(data, np.uint8)
@@ -136,14 +137,14 @@ def picture_size(file: Path) -> Size:
         with file.open("rb") as opened, PillowImage.open(opened) as image:
             size = image.height, image.width
             turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
-            if image.format == "JPEG":
-                opened.seek(-min(TAIL, file.stat().st_size), 2)
-                if END_OF_JPEG not in opened.read():
-                    _check(file, file.read_bytes())
+            opened.seek(-min(TAIL, file.stat().st_size), 2)
+            end = opened.read()
+            if image.format in {"JPEG", "PNG"} and not (END_OF_JPEG in end or END_OF_PNG in end):
+                _check(file, file.read_bytes())
             return size[::-1] if turned else size
     except OSError as error:
-        kind = "empty (0 bytes)" if file.stat().st_size == 0 else "no picture that can be read"
-        msg = f"{file} is {kind}. Restore the frame or remove its video."
+        _check(file, file.read_bytes())
+        msg = f"{shown(file)} is no picture that can be read. Restore the frame or remove its video."
         raise DamagedPictureError(msg) from error
 
 
@@ -164,13 +165,13 @@ def starts_after_gaps(files: Sequence[Path]) -> Iterator[int]:
 def _check(file: Path, data: bytes) -> None:
     """Refuse a file that is empty, or a JPEG whose end is missing: cv2 would fill it up with grey and say nothing."""
     if not data:
-        msg = f"{file} is empty (0 bytes). Restore the frame or remove its video."
+        msg = f"{shown(file)} is empty (0 bytes). Restore the frame or remove its video."
         raise DamagedPictureError(msg)
-    # What follows the end, as cameras pad it, does not matter; a preview inside has an end of its own.
-    if (data.startswith(JPEG) and data.rfind(END_OF_JPEG) < data.rfind(START_OF_SCAN)) or (
-        data.startswith(PNG) and END_OF_PNG not in data[-TAIL:]
-    ):
-        msg = f"{file} is cut off. Restore the frame or remove its video."
+    # What follows the end, as cameras pad it, does not matter; a preview inside a JPEG has an end of its own.
+    jpeg_ends = not data.startswith(JPEG) or data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
+    png_ends = not data.startswith(PNG) or END_OF_PNG in data
+    if not (jpeg_ends and png_ends):
+        msg = f"{shown(file)} is cut off. Restore the frame or remove its video."
         raise DamagedPictureError(msg)
 
 
@@ -179,7 +180,7 @@ def _from_floats(file: Path, image: Any) -> Any:  # noqa: ANN401
         return None
     low, high = float(image.min()), float(image.max())
     if not (low >= 0 and high <= 1):  # false for NaN too
-        msg = f"{file} holds floats from {low:.3g} to {high:.3g}. Expected [0, 1]."
+        msg = f"{shown(file)} holds floats from {low:.3g} to {high:.3g}. Expected [0, 1]."
         raise DamagedPictureError(msg)
     return np.round(255 * image).astype(np.uint8)
 
@@ -198,5 +199,5 @@ def _by_pillow(file: Path) -> Any:  # noqa: ANN401
         with PillowImage.open(file) as image:
             return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
     except (OSError, ValueError, SyntaxError) as error:
-        msg = f"{file} is no picture that can be read, or is cut off. Restore the frame or remove its video."
+        msg = f"{shown(file)} is no picture that can be read, or is cut off. Restore the frame or remove its video."
         raise DamagedPictureError(msg) from error

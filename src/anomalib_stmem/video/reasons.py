@@ -62,10 +62,10 @@ def _why_no_video(path: Path, words: str) -> str:
         head = file.read(HEAD)
     if not head:
         return "it is empty (0 bytes)"
-    if "moov atom not found" in words:
-        return _SAID[0][1]
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
         return "it is a web page"
-    if all(byte in b"\t\n\r" or byte >= 32 for byte in head):
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
         return "it is text, and no video"
+    if "moov atom not found" in words:
+        return _SAID[0][1]
     return "it is no video, or damaged from its beginning"
