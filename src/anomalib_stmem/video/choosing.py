@@ -17,6 +17,7 @@ class Tally:
     skipped: int = 0  # between two frames at the training rate
     repeated: int = 0  # the picture before, once more
     damaged: int = 0
+    lost: int = 0  # that were in the source and could not be decoded at all; they are not among those read
     damaged_seconds: list[float] = field(default_factory=list)  # when, of the first of them
     share: float | None = None  # that has been read, in [0, 1], of a source that ends
     rate: float | None = None  # frames per second that are put forward
@@ -55,7 +56,6 @@ def chosen_frames(
             continue
         if decoder.is_damaged:
             tally.damaged, starts_anew = tally.damaged + 1, True
-            tally.damaged_seconds = decoder.damage.seconds
             continue
         picture, was_frozen = decoder.picture(), repeats.is_frozen
         left_out = repeats.num_repeats
@@ -67,3 +67,4 @@ def chosen_frames(
         is_late = picker.is_late(seconds)
         yield Frame(index, seconds, colour(picture), starts_anew or was_frozen, is_late, left_out)
         starts_anew = False
+    tally.lost, tally.damaged_seconds = tally.lost + decoder.damage.num_lost, decoder.damage.seconds

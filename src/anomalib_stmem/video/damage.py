@@ -13,8 +13,9 @@ OnDamage = Literal["refuse", "keep"]
 class Damage:
     """What FFmpeg, or a reader of pictures, complained of."""
 
-    num_frames: int = 0  # that are damaged, or could not be decoded at all
-    num_seen: int = 0  # frames, with the damaged ones
+    num_frames: int = 0  # that are damaged, with the lost ones
+    num_lost: int = 0  # that could not be decoded at all
+    num_seen: int = 0  # frames, with the damaged and the lost ones
     seconds: list[float] = field(default_factory=list)  # when; the first :data:`KEPT_TIMES` of them
     complaint: str = ""  # the first one, in the decoder's words
     ends_early: bool = False  # whether the source broke off

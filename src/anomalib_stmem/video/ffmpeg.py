@@ -221,7 +221,8 @@ class FFmpegDecoder:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except FFmpegError as error:
-                self.damage.num_seen += 1  # a frame that could not be decoded at all
+                self.damage.num_seen += 1
+                self.damage.num_lost += 1
                 return [], said[0][2].strip() if said else error.strerror or str(error)
         return frames, said[0][2].strip() if said else None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from av import error as av_error
 from av.error import FFmpegError
 
+ISO_BOXES = (b"ftyp", b"mdat", b"moov", b"free", b"wide", b"skip")  # that an MP4 or MOV file begins with
 HEAD = 64  # bytes of a file that tell what it is instead of video
 
 # Of an address. Nothing of it is in the words, because it may hold a password.
@@ -66,6 +67,6 @@ def _why_no_video(path: Path, words: str) -> str:
         return "it is a web page"
     if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
         return "it is text, and no video"
-    if "moov atom not found" in words:
+    if "moov atom not found" in words and head[4:8] in ISO_BOXES:
         return _SAID[0][1]
     return "it is no video, or damaged from its beginning"

@@ -131,12 +131,13 @@ class Watched:
             "seconds": round(self.seconds, 3),
             "frame_rate": tally.rate,
             "source_rate": tally.source_rate,
-            "frames_read": tally.read,  # the sum of the six below, unless the watch was stopped
+            "frames_read": tally.read,  # the sum of judged, warm-up, skipped, repeated, damaged and dropped
             "frames_judged": self.num_judged,
             "frames_warm_up": self.num_unjudged,
             "frames_skipped": tally.skipped,
             "frames_repeated": tally.repeated,
             "frames_damaged": tally.damaged,
+            "frames_lost": tally.lost,  # not among those read
             "frames_dropped": reader.num_dropped,
             "frames_frozen": self.num_frozen,  # of the repeated ones
             "damaged_at": tally.damaged_seconds,
