@@ -23,7 +23,8 @@ class Clock:
 
     def __init__(self, frame_rate: float | None = None) -> None:
         self._steps: deque[float] = deque([1 / frame_rate] if frame_rate else [], STEPS)
-        self._stamp: float | None = None  # the latest one that was there
+        self._stamp: float | None = None  # the latest one that went on
+        self._frames = 0  # since then
         self._offset = 0.0  # from stamps to seconds
         self.seconds: float | None = None  # of the latest frame
         self.has_jumped = False  # whether the clock was set anew at the latest frame
@@ -40,6 +41,7 @@ class Clock:
             self.seconds, self._stamp = 0.0, stamp
             self._offset = -(stamp or 0.0)
             return self.seconds
+        self._frames += 1
         after = before + self.usual_step
         if stamp is None:
             self.seconds = after
@@ -47,12 +49,15 @@ class Clock:
         self.has_jumped = self._stamp is not None and stamp < self._stamp - JUMP_BACK
         if self.has_jumped or self._stamp is None:
             self._offset = after - stamp
-        step = 0.0 if self._stamp is None else stamp - self._stamp
-        self._stamp = stamp
+            self._stamp, self._frames = stamp, 0
+        step = stamp - self._stamp
+        goes_on = step > NO_STEP * self.usual_step
+        if goes_on:
+            self._steps.append(step / self._frames)
+            self._stamp, self._frames = stamp, 0
         own = stamp + self._offset
         if own - before > NO_STEP * self.usual_step:
-            self._steps.append(own - before)
             self.seconds = own
         else:  # half a step where the stamps are behind, so that they catch up
-            self.seconds = before + self.usual_step * (0.5 if step > NO_STEP * self.usual_step else 1.0)
+            self.seconds = before + self.usual_step * (0.5 if goes_on else 1.0)
         return self.seconds
