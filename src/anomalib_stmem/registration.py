@@ -15,12 +15,14 @@ from functools import wraps
 SWITCH = "ANOMALIB_STMEM_REGISTER"
 PIPELINES = "anomalib.cli.pipelines"
 ENGINE = "anomalib.engine.engine"
+COMMAND = "anomalib.cli.cli"
 # What each anomalib package gains once it is imported.
 ADDED = {
     "anomalib.models": ("STMem", "FrameDifference"),
     "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "VideoArchive", "WalkwayDemo"),
     PIPELINES: ("VideoBenchmark",),
     ENGINE: (),  # but its `predict` learns that a path may hold video
+    COMMAND: (),  # but its `predict --data PATH` learns to take options
 }
 
 
@@ -50,6 +52,31 @@ def register(package: str) -> None:
         module.PIPELINE_REGISTRY["benchmark"] = anomalib_stmem.VideoBenchmark  # hands back what is not on video
     if package == ENGINE:
         _accept_video_paths(module.Engine)
+    if package == COMMAND:
+        _accept_options_of_paths(module.AnomalibCLI)
+
+
+def _accept_options_of_paths(command_class) -> None:  # noqa: ANN001
+    """Let ``predict --data PATH`` take ``--data.frame_rate`` and the like; anomalib has options for classes only."""
+    begin = command_class.__init__
+    if hasattr(begin, "__wrapped__"):
+        return
+
+    @wraps(begin)
+    def begin_with_path(self, args=None, run=True) -> None:  # noqa: ANN001
+        begin(self, as_video_paths(sys.argv[1:] if args is None else args), run)
+
+    command_class.__init__ = begin_with_path
+
+
+def as_video_paths(arguments):  # noqa: ANN001, ANN201
+    """Name the class of a path that is to be predicted with options; all other arguments stay as they are."""
+    given = list(arguments)
+    place = given.index("--data") + 1 if "--data" in given else len(given)
+    options = any(argument.startswith("--data.") for argument in given)
+    if given[:1] != ["predict"] or not options or place >= len(given) or not os.path.exists(given[place]):  # noqa: PTH110  # no import
+        return given
+    return [*given[:place], "anomalib_stmem.VideoPaths", "--data.path", given[place], *given[place + 1 :]]
 
 
 def _accept_video_paths(engine_class) -> None:  # noqa: ANN001
@@ -62,7 +89,9 @@ def _accept_video_paths(engine_class) -> None:  # noqa: ANN001
     def predict_paths(self, model=None, *args, data_path=None, **kwargs):  # noqa: ANN001, ANN002, ANN003, ANN202
         from anomalib_stmem import STMem, VideoPaths
 
-        if data_path is not None and isinstance(model or self.model, STMem):
+        if isinstance(kwargs.get("datamodule"), VideoPaths):
+            kwargs["return_predictions"] = bool(kwargs.get("return_predictions"))  # else all frames stay in memory
+        elif data_path is not None and isinstance(model or self.model, STMem):
             window = (model or self.model).model.window
             # One worker reads a video from start to end; of two, the second part would wait in memory for the first.
             kwargs["datamodule"] = VideoPaths(data_path, clip_length_in_frames=window + 1, num_workers=1)
