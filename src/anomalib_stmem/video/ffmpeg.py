@@ -99,6 +99,11 @@ class FFmpegDecoder:
         self._shot: _Shot | None = None
 
     @property
+    def is_text_art(self) -> bool:
+        """Whether FFmpeg draws bytes as the characters of a terminal, which it does with any file of some suffixes."""
+        return self._container.format.name in {"adf", "bin", "idf", "tty", "xbin"}
+
+    @property
     def _holds_one_picture(self) -> bool:
         return self._container.format.name.endswith("_pipe") or self._container.format.name == "image2"
 

@@ -139,7 +139,7 @@ def _look_into(path: Path) -> Holds:
         decoder = FFmpegDecoder(path)
     except (NoVideoError, OSError):  # a picture is passed over: whole folders of them have suffixes that are known
         return "neither"
-    has_frame = decoder.advance()
+    has_frame = not decoder.is_text_art and decoder.advance()
     decoder.close()
     return "video" if has_frame else "neither"
 
