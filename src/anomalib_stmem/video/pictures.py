@@ -168,7 +168,9 @@ def _check(file: Path, data: bytes) -> None:
         msg = f"{shown(file)} is empty (0 bytes). Restore the frame or remove its video."
         raise DamagedPictureError(msg)
     # What follows the end, as cameras pad it, does not matter; a preview inside a JPEG has an end of its own.
-    jpeg_ends = not data.startswith(JPEG) or START_OF_SCAN not in data or data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
+    jpeg_ends = (
+        not data.startswith(JPEG) or START_OF_SCAN not in data or data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
+    )
     png_ends = not data.startswith(PNG) or END_OF_PNG in data
     if not (jpeg_ends and png_ends):
         msg = f"{shown(file)} is cut off. Restore the frame or remove its video."

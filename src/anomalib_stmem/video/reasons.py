@@ -1,6 +1,7 @@
 """Why a file or an address gives no video: FFmpeg's errors in words that help."""
 
 from collections.abc import Sequence
+from errno import EIO
 from pathlib import Path
 
 from av import error as av_error
@@ -9,6 +10,7 @@ from av.error import FFmpegError
 ISO_BOXES = (b"ftyp", b"mdat", b"moov", b"free", b"wide", b"skip")  # that an MP4 or MOV file begins with
 HEAD = 64  # bytes of a file that tell what it is instead of video
 
+NOT_VIDEO = "it answers, but not with video (a web page, perhaps a login?)"
 # Of an address. Nothing of it is in the words, because it may hold a password.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (av_error.HTTPUnauthorizedError, "user or password are wrong or missing (401)"),
@@ -25,8 +27,8 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (PermissionError, "it may not be read"),
     (FileNotFoundError, "it is not there"),
     (av_error.DecoderNotFoundError, "FFmpeg has no decoder for it"),
-    (av_error.InvalidDataError, "what it sends is no video (a web page, perhaps a login?)"),
-    (av_error.EOFError, "it sends nothing"),
+    (av_error.InvalidDataError, NOT_VIDEO),
+    (av_error.EOFError, NOT_VIDEO),
 )
 _SAID = (  # by FFmpeg, and what it means
     ("moov atom not found", "its index is missing, because the recording was cut off before its end"),
@@ -55,7 +57,8 @@ def why_not(error: FFmpegError, said: Sequence[tuple[int, str, str]], path: Path
         return _why_no_video(path, words)
     heard = [meaning for text, meaning in _SAID if text in words]
     known = [meaning for kind, meaning in _WORDS if isinstance(error, kind)]
-    return (heard + known + ["it cannot be read"])[0]
+    broke_off = [NOT_VIDEO] if error.errno == EIO else []  # before anything was recognised
+    return (heard + known + broke_off + ["it cannot be read"])[0]
 
 
 def _why_no_video(path: Path, words: str) -> str:
