@@ -14,9 +14,10 @@ from anomalib.engine import Engine
 from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from conftest import TINY_DATA, TINY_MODEL
+from makers import write_video
 from torchvision.transforms.v2 import Compose, Normalize, RandomVerticalFlip, Resize
 
-from anomalib_stmem import STMem, TrainedModel, VideoFolder
+from anomalib_stmem import STMem, TrainedModel, VideoFolder, VideoPaths
 from anomalib_stmem.shell.batch import as_judged_batch
 from anomalib_stmem.video.frame_rate import _warn_once
 
@@ -292,6 +293,10 @@ def test_unknown_frame_rate_stays_unknown_until_somebody_says_it(
     known = tiny()
     engine(tmp_path / "known").fit(known, datamodule=data(scene, frame_rate=10))
     assert known.trained.frame_rate == 10
+    assert known.trained.proportion == 1
+    wide = write_video(tmp_path / "wide.avi", 12, size=(32, 64))
+    with pytest.raises(ValueError, match=r"64x32 pixels, 2\.00 times as wide as high; the training video's was 1\.00"):
+        engine(tmp_path / "wide").predict(known, datamodule=VideoPaths(wide))
     assert float(known.post_processor.normal_hours) == pytest.approx(2.5 * float(model.post_processor.normal_hours))
 
 

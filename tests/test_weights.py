@@ -18,6 +18,7 @@ def test_weights_are_small_calibrated_and_of_todays_options() -> None:
     assert WEIGHTS.stat().st_size < 10_000_000
     model = STMem.load_from_checkpoint(WEIGHTS, map_location="cpu", weights_only=True)
     assert model.post_processor.is_calibrated
+    assert (model.trained.frame_rate, model.trained.proportion) == (10, 1.5)
     defaults = STMem(channels=1, image_size=(240, 352), streams="temporal", train_crop=(96, 144))
     different = {name for name in defaults.hparams if defaults.hparams[name] != model.hparams[name]}
     assert different <= {"pre_processor", "post_processor", "evaluator", "visualizer"}

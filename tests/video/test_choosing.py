@@ -17,7 +17,7 @@ SIZE = (48, 64)
 class Shown:
     """A decoder of pictures in memory."""
 
-    follows_gap, share_read = False, 0.5
+    follows_gap, share_read, file = False, 0.5, None
 
     def __init__(self, numbers: Sequence[int], rate: float, damaged: Sequence[int] = ()) -> None:
         self.frame_rate, self.damage = rate, Damage()

@@ -233,7 +233,8 @@ def test_images_of_two_sizes(tmp_path: Path, said: Console) -> None:
     folder = write_numbered(tmp_path / "gate", 12)
     cv2.imwrite(str(folder / "010.jpg"), np.zeros((20, 30, 3), np.uint8))
     outcome = watch.watch([str(folder)], "m", tmp_path / "out", console=said)
-    assert "changes from 12x8 to 30x20 pixels at frame 9. A video must have one size" in outcome.failures[0]
+    said = "changes from 12x8 to 30x20 pixels at frame 9 (010.jpg). A video must have one size"
+    assert said in outcome.failures[0]
     assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) == 9 - WINDOW
 
 

@@ -65,6 +65,7 @@ def chosen_frames(
                 yield Frame(index, seconds, colour(picture), frozen_since=repeats.since)
             continue
         is_late = picker.is_late(seconds)
-        yield Frame(index, seconds, colour(picture), starts_anew or was_frozen, is_late, left_out)
+        anew, file = starts_anew or was_frozen, decoder.file
+        yield Frame(index, seconds, colour(picture), anew, is_late, left_out, file)
         starts_anew = False
     tally.lost, tally.damaged_seconds = tally.lost + decoder.damage.num_lost, decoder.damage.seconds

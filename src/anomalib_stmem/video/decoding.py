@@ -33,6 +33,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def file(self) -> str | None:
+        """Name of the picture at hand, in a folder of pictures."""
+        ...
+
+    @property
     def follows_gap(self) -> bool:
         """Whether frames are known to be missing before the frame at hand, or its clock has jumped."""
         ...

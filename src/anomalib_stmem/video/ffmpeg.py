@@ -53,6 +53,8 @@ class FFmpegDecoder:
         NoVideoError: it cannot be opened, or there is no video in it; the message says why, without the address.
     """
 
+    file: str | None = None
+
     def __init__(
         self,
         address: Path | str,

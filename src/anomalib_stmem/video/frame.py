@@ -22,6 +22,7 @@ class Frame:
     follows_gap: bool = False  # whether frames are missing before it: what is remembered is no longer the past
     is_late: bool = False  # whether it shows the movement of more than one step, and so cannot be judged
     num_repeats: int = 0  # pictures left out before it because they repeat the one before
+    file: str | None = None  # its name, in a folder of pictures
     frozen_since: float | None = None  # seconds; set where the source has hung since, and this is the same old picture
 
 

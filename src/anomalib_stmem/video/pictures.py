@@ -67,6 +67,11 @@ class PicturesDecoder:
         return self._picture
 
     @property
+    def file(self) -> str | None:
+        """Name of the file at hand."""
+        return self._files[min(self._place, len(self._files) - 1)].name
+
+    @property
     def seconds(self) -> float:
         """Count from the first file."""
         return self._place / self._rate

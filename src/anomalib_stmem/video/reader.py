@@ -159,14 +159,16 @@ class Reader(threading.Thread):
                 f"are counted, {whose}. Say the real one with --frame-rate."
             )
 
-    def _check_size(self, index: int, now: tuple[int, ...]) -> None:
+    def _check_size(self, frame: Frame) -> None:
+        now = frame.image.shape
         before, self._size = self._size, now
         if before == now:
             return
         refuse_other_proportion(self.source.shown, (now[0], now[1]), self._proportion)
         if before is None:
             return
-        words = f"changes from {before[1]}x{before[0]} to {now[1]}x{now[0]} pixels at frame {index}"
+        words = f"changes from {before[1]}x{before[0]} to {now[1]}x{now[0]} pixels at frame {frame.index}"
+        words += f" ({frame.file})" if frame.file else ""
         if not self.is_live:
             msg = f"The picture of {self.source.shown} {words}. A video must have one size; what was before is judged."
             raise SourceError(msg)
@@ -174,7 +176,7 @@ class Reader(threading.Thread):
         self._new_start = True
 
     def _put(self, frame: Frame) -> None:
-        self._check_size(frame.index, frame.image.shape)
+        self._check_size(frame)
         if self.is_live:
             # Until all that waits is judged: a stream needs frames in a row, and every gap costs it a warm-up.
             full = self._queue.qsize() >= self._room(frame.image)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .frame import Picture
 
 CELL = 8  # pixels, of the squares whose mean brightness is compared
+LEAST_CELLS = 8  # on a side, where the picture has as many pixels
 CODING_NOISE = 2.0  # of 255: squares that differ by less may be the same picture, encoded again
 STILL = 0.1  # of the greatest difference lately; what differs by more may be a scene at rest, which is new every time
 LATELY = 50  # frames
@@ -77,5 +78,5 @@ class Repeats:
 
 
 def _cells(grey: NDArray) -> NDArray:
-    size = max(1, grey.shape[1] // CELL), max(1, grey.shape[0] // CELL)
+    size = tuple(max(min(side, LEAST_CELLS), side // CELL) for side in grey.shape[::-1])
     return cv2.resize(grey.astype(np.float32), size, interpolation=cv2.INTER_AREA)
