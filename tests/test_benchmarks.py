@@ -23,6 +23,15 @@ def test_reading(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_long_files() -> None:
+    weights = BENCHMARKS.parent / "weights" / "ped2.ckpt"
+    command = [sys.executable, BENCHMARKS / "long_files.py", "--ckpt", weights, "--hours", "0.01", "--joins", "4"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "first verdict of 0.01 h" in done.stdout
+    assert "MiB over a file joined 4 times" in done.stdout
+
+
+@pytest.mark.slow
 def test_speed(tmp_path: Path) -> None:
     command = [sys.executable, BENCHMARKS / "speed.py", "--size", "32", "32", "--width", "2", "--endurance", "2000"]
     subprocess.run([*command, "--json", tmp_path / "rows.json", "--chart", tmp_path / "chart.png"], check=True)

@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 ASSUMED_RATE = 25.0  # frames per second, where nobody says; whoever counts seconds with it says so
 STEPS = 32  # between frames, of which the usual one is the median
 RATE_TOLERANCE = 0.2  # of the frame rate, beyond which speeds are no longer those of the training video
-EXACT, ARRIVAL = 1.5, 3.0  # usual steps beyond which a frame is missing: by the source's clock, or by ours
+LATE = 1.5  # usual steps beyond which a frame is missing before this one, by the source's clock
+EXACT, ARRIVAL = 2.5, 3.0  # usual steps beyond which more are missing than one: by the source's clock, or by ours
 
 
 def known_rates(rates: NDArray[np.float64], counted: str) -> NDArray[np.float64]:
@@ -44,7 +45,8 @@ class Take(Enum):
 
     SKIP = auto()  # it is between two frames at the training rate
     NEXT = auto()  # it follows the one before
-    GAP = auto()  # frames are missing before it: what the stream remembers is no longer the past
+    LATE = auto()  # one frame is missing before it: it shows two steps of movement, and cannot be judged
+    GAP = auto()  # more are missing: what the stream remembers is no longer the past
 
 
 class FramePicker:
@@ -61,7 +63,7 @@ class FramePicker:
     """
 
     def __init__(self, wanted: float | None, usual: float | None = None, exact: bool = True) -> None:
-        self._wanted, self._missing = wanted, EXACT if exact else ARRIVAL
+        self._wanted, self._late, self._gap = wanted, LATE if exact else ARRIVAL, EXACT if exact else ARRIVAL
         self._steps: deque[float] = deque([1 / usual] if usual else [], STEPS)
         self._seen: float | None = None
         self._kept: float | None = None
@@ -102,7 +104,9 @@ class FramePicker:
         if 0 < since < (self.stride - 0.5) * usual and self.stride > 1:
             return Take.SKIP
         self._kept = seconds
-        return Take.GAP if since < 0 or since > self._missing * self.stride * usual else Take.NEXT
+        if since < 0 or since > self._gap * self.stride * usual:
+            return Take.GAP
+        return Take.LATE if since > self._late * self.stride * usual else Take.NEXT
 
     def is_late(self, seconds: float) -> bool:
         """Take note of a taken frame that shows something new; say whether it shows more than one step of movement.
@@ -115,4 +119,4 @@ class FramePicker:
             return False
         usual = median(self._new_steps) if self._new_steps else None
         self._new_steps.append(seconds - before)
-        return usual is not None and seconds - before > self._missing * usual
+        return usual is not None and seconds - before > self._late * usual
