@@ -73,6 +73,25 @@ def test_file(tmp_path: Path, said: Console) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_every_frame_is_counted_once(tmp_path: Path, said: Console) -> None:
+    """A film of 50 frames per second for a network of 25, of which every seventh picture repeats the one before."""
+    numbers = list(range(140))
+    numbers[6::7] = numbers[5::7]
+    jpegs = [cv2.imencode(".jpg", picture(GREY, number))[1].tobytes() for number in numbers]
+    jpegs[70] = jpegs[70][:400] + bytes(300) + jpegs[70][700:]
+    (tmp_path / "gate").mkdir()
+    for number, data in enumerate(jpegs):
+        (tmp_path / "gate" / f"{number:03d}.jpg").write_bytes(data)
+    outcome = watch.watch([str(tmp_path / "gate")], "m", tmp_path / "out", frame_rate=50, console=said)
+    (source,) = run_of(outcome)["sources"]
+    reasons = ("judged", "warm_up", "late", "skipped", "repeated", "damaged", "dropped")
+    assert source["frames_read"] == 140 == sum(source[f"frames_{reason}"] for reason in reasons)
+    assert source["frames_skipped"] == 70
+    assert source["frames_damaged"] == 1
+    assert source["damaged_at"] == [70 / 50]
+    assert re.search(r"1 of 140 frames are damaged, the first at 1\.4 s \(.*070\.jpg is ", said.export_text())
+
+
 def test_results_are_never_written_over(tmp_path: Path, said: Console) -> None:
     video = str(film(tmp_path / "gate.avi", levels(20)))
     folders = [watch.watch([video], "m", tmp_path / "out", console=said).folder.name for _ in range(2)]

@@ -10,6 +10,7 @@ from .ffmpeg import FFmpegDecoder
 from .source import Source
 
 Rtsp = Literal["tcp", "udp"]
+AHEAD_SECONDS = 10.0  # that the clock of a live source may be ahead of ours, since it was connected
 OPEN_SECONDS, READ_SECONDS = 10.0, 5.0  # until a silent address counts as lost
 
 
@@ -37,16 +38,17 @@ class ConnectionClock:
     """Seconds since the source's first frame, over all its connections.
 
     By the decoder's clock where it has one; else by the time of arrival. A connection that follows another begins when
-    it does by our clock.
+    it does by our clock. A live source cannot be ahead of us: if its clock jumps there, it is set by ours.
     """
 
     def __init__(self) -> None:
         self._zero: float | None = None  # of our clock, s
         self._offset: float | None = None  # from the decoder's seconds to ours
+        self._is_live = False
 
-    def connect(self) -> None:
+    def connect(self, is_live: bool) -> None:
         """Begin a connection."""
-        self._offset = None
+        self._offset, self._is_live = None, is_live
 
     def now(self, seconds: float | None) -> float:
         """Turn the seconds of the decoder's frame at hand into those of the source."""
@@ -55,6 +57,6 @@ class ConnectionClock:
             self._zero = arrival
         if seconds is None:
             return arrival - self._zero
-        if self._offset is None:
+        if self._offset is None or (self._is_live and seconds + self._offset > arrival - self._zero + AHEAD_SECONDS):
             self._offset = arrival - self._zero - seconds
         return seconds + self._offset

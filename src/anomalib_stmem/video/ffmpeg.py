@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from .reasons import NoVideoError, why_not
 from .upright import Deinterlacer, Upright, can_deinterlace
 
 GREATEST_RATE = 1000  # frames per second; what is beyond is a time base
+REORDERED = 64  # frames that a decoder may hold back, and more
 NO_TIME_STAMPS = 0x80  # AVFMT_NOTIMESTAMPS: times of such a format are made up
 
 # Errors only, and all of them; said by us, in words, or not at all: they may hold addresses with passwords.
@@ -173,9 +174,9 @@ class FFmpegDecoder:
                 continue
             waiting.append(shot)
             for whole in filter_.push(shot.frame):
-                yield _with_frame(waiting.popleft(), whole)
+                yield replace(waiting.popleft(), frame=whole)
         for whole in filter_.flush() if filter_ else []:
-            yield _with_frame(waiting.popleft(), whole)
+            yield replace(waiting.popleft(), frame=whole)
         self._look_at_end()
 
     def _decoded(self) -> Iterator[_Shot]:
@@ -187,7 +188,7 @@ class FFmpegDecoder:
                 self._is_broken = complaint is not None
             if complaint is not None:
                 self.damage.note(self._clock.seconds, complaint)
-                damaged.add(None if packet is None else packet.pts)
+                damaged = {*damaged, None if packet is None else packet.pts} if len(damaged) < REORDERED else set()
             for frame in frames:
                 self.damage.num_seen += 1
                 is_damaged = frame.pts in damaged
@@ -259,10 +260,6 @@ def _announced_seconds(container: Any, stream: Any) -> float | None:  # noqa: AN
     if container.duration and len(container.streams) == 1:  # else it may be the sound's
         return float(Fraction(container.duration, av.time_base))
     return None
-
-
-def _with_frame(shot: _Shot, frame: VideoFrame) -> _Shot:
-    return _Shot(frame, shot.seconds, shot.follows_gap, shot.is_damaged)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class PicturesDecoder:
     def advance(self) -> bool:
         """Go to the next file."""
         self._place, self._picture = self._place + 1, None
+        self.damage.num_seen = min(self._place + 1, len(self._files))
         return self._place < len(self._files)
 
     def picture(self) -> Picture:
@@ -84,7 +85,6 @@ class PicturesDecoder:
     @property
     def is_damaged(self) -> bool:
         """Whether the file at hand cannot be used; it is decoded to know."""
-        self.damage.num_seen = self._place + 1
         try:
             self.picture()
             complaint = self._complaint()

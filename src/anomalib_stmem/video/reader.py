@@ -140,7 +140,7 @@ class Reader(threading.Thread):
                 self._tell_assumed_rate()
             has_clock = decoder.says_times or not self.is_live
             picker = FramePicker(self.wanted, decoder.frame_rate if has_clock else None, has_clock)
-            clock.connect()
+            clock.connect(self.is_live)
             go_on, anew = lambda: not self._stopping.is_set(), self._new_start
             for frame in chosen_frames(decoder, picker, clock.now, self.tally, go_on, anew):
                 self._put(frame)
@@ -182,7 +182,7 @@ class Reader(threading.Thread):
             full = self._queue.qsize() >= self._room(frame.image)
             self._behind = full or (self._behind and not self._queue.empty())
             if self._behind:
-                self.num_dropped += 1
+                self.num_dropped += frame.frozen_since is None  # which is counted as a repeat
                 self._new_start = True
                 return
             frame = replace(frame, follows_gap=frame.follows_gap or self._new_start)

@@ -45,7 +45,7 @@ class Watched:
         self.source, self.reader = source, reader
         self.folder = folder / folder_of(source.name)
         self.results: VideoResults | None = None
-        self.num_judged = self.num_unjudged = self.num_gaps = self.num_frozen = 0
+        self.num_judged = self.num_warm_up = self.num_late = self.num_gaps = self.num_frozen = 0
         self.seconds = 0.0
         self.verdict: Verdict | None = None  # of the latest frame
         self.failure: str | None = None
@@ -87,11 +87,10 @@ class Watched:
             name = self.source.name
             self.results = VideoResults(self.folder, name, rate, films, self._margin, began, self._announce)
         self.verdict, self.seconds = verdict, frame.seconds
-        if frame.frozen_since is None:
-            self.num_judged += verdict is not None
-            self.num_unjudged += verdict is None
-        else:
-            self.num_frozen += 1
+        self.num_judged += verdict is not None
+        self.num_frozen += frame.frozen_since is not None
+        self.num_late += frame.is_late
+        self.num_warm_up += verdict is None and not frame.is_late and frame.frozen_since is None
         self._judged_at.append(time.monotonic())
         self.results.push(JudgedFrame(frame, verdict))
         if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
@@ -131,9 +130,10 @@ class Watched:
             "seconds": round(self.seconds, 3),
             "frame_rate": tally.rate,
             "source_rate": tally.source_rate,
-            "frames_read": tally.read,  # the sum of judged, warm-up, skipped, repeated, damaged and dropped
+            "frames_read": tally.read,  # the sum of those down to frames_dropped
             "frames_judged": self.num_judged,
-            "frames_warm_up": self.num_unjudged,
+            "frames_warm_up": self.num_warm_up,
+            "frames_late": self.num_late,
             "frames_skipped": tally.skipped,
             "frames_repeated": tally.repeated,
             "frames_damaged": tally.damaged,
