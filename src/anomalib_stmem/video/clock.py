@@ -42,22 +42,22 @@ class Clock:
             self._offset = -(stamp or 0.0)
             return self.seconds
         self._frames += 1
-        after = before + self.usual_step
+        usual = self.usual_step
         if stamp is None:
-            self.seconds = after
-            return after
+            self.seconds = before + usual
+            return self.seconds
         self.has_jumped = self._stamp is not None and stamp < self._stamp - JUMP_BACK
         if self.has_jumped or self._stamp is None:
-            self._offset = after - stamp
+            self._offset = before + usual - stamp
             self._stamp, self._frames = stamp, 0
         step = stamp - self._stamp
-        goes_on = step > NO_STEP * self.usual_step
+        goes_on = step > NO_STEP * usual
         if goes_on:
             self._steps.append(step / self._frames)
             self._stamp, self._frames = stamp, 0
         own = stamp + self._offset
-        if own - before > NO_STEP * self.usual_step:
+        if own - before > NO_STEP * usual:
             self.seconds = own
         else:  # half a step where the stamps are behind, so that they catch up
-            self.seconds = before + self.usual_step * (0.5 if goes_on else 1.0)
+            self.seconds = before + usual * (0.5 if goes_on else 1.0)
         return self.seconds

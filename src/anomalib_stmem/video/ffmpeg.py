@@ -1,9 +1,7 @@
 """Video files, pipes and streams, decoded by FFmpeg (PyAV), with what it complains of."""
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +12,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from .clock import Clock
+from .complaints import Complaints
 from .damage import DAMAGED_ABOVE, Damage
 from .frame import Picture
 from .reasons import NoVideoError, why_not
@@ -22,11 +21,6 @@ from .upright import Deinterlacer, Upright, can_deinterlace
 GREATEST_RATE = 1000  # frames per second; what is beyond is a time base
 REORDERED = 64  # frames that a decoder may hold back, and more
 NO_TIME_STAMPS = 0x80  # AVFMT_NOTIMESTAMPS: times of such a format are made up
-
-# Errors only, and all of them; said by us, in words, or not at all: they may hold addresses with passwords.
-av.logging.set_level(av.logging.ERROR)
-av.logging.set_skip_repeated(False)
-logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class FFmpegDecoder:
         path = address if isinstance(address, Path) else None
         # "file:" keeps a name with a colon or a pattern from being taken for something else.
         name = str(address) if path is None else f"file:{path}"
-        with _complaints() as said:
+        with Complaints() as said:
             try:
                 self._container: Any = av.open(
                     name, options=dict(options or {}), timeout=timeouts, metadata_errors="replace"
@@ -92,6 +86,7 @@ class FFmpegDecoder:
         self._recorded = path is not None
         self._counted = self._makes_up_times and self._recorded
         self.says_times = not self._makes_up_times or (self._recorded and self.frame_rate is not None)
+        self._tick = float(self._stream.time_base)  # seconds
         self._clock = Clock(self.frame_rate or frame_rate)
         self._upright = Upright(self._stream.sample_aspect_ratio)
         self._position = 0  # in bytes, of the latest packet
@@ -201,7 +196,7 @@ class FFmpegDecoder:
         """Go through the packets; the last one is empty, or ``None`` where the source broke off: what is left."""
         packets = self._container.demux(self._stream)
         while True:
-            with _complaints() as said:
+            with Complaints() as said:
                 try:
                     packet = next(packets, None)
                 except FFmpegError as error:
@@ -225,7 +220,7 @@ class FFmpegDecoder:
 
     def _decode_packet(self, packet: Any) -> tuple[list[VideoFrame], str | None]:  # noqa: ANN401
         """Return the frames that are ready, and the first complaint if there is one."""
-        with _complaints() as said:
+        with Complaints() as said:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except FFmpegError as error:
@@ -238,7 +233,7 @@ class FFmpegDecoder:
         # Some files have times of decoding only: where frames are reordered, theirs is the packet's that let them out.
         is_mixed_up = self._stream.codec_context.has_b_frames and not self._has_shown_times
         ticks = None if self._counted else frame.dts if is_mixed_up else frame.pts
-        seconds = self._clock.tick(None if ticks is None else float(ticks * self._stream.time_base))
+        seconds = self._clock.tick(None if ticks is None else ticks * self._tick)
         return _Shot(frame, seconds, self._clock.has_jumped, is_damaged)
 
     def _look_at_end(self) -> None:
@@ -260,10 +255,3 @@ def _announced_seconds(container: Any, stream: Any) -> float | None:  # noqa: AN
     if container.duration and len(container.streams) == 1:  # else it may be the sound's
         return float(Fraction(container.duration, av.time_base))
     return None
-
-
-@contextmanager
-def _complaints() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect what FFmpeg says in this thread."""
-    with av.logging.Capture() as said:
-        yield said

@@ -13,6 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from PIL import Image as PillowImage
 
+from .complaints import Complaints
 from .damage import Damage
 from .finding import JPEG_SUFFIXES, list_images
 from .frame import Picture, Size
@@ -172,11 +173,10 @@ def _check(file: Path, data: bytes) -> None:
     if not data:
         msg = f"{shown(file)} is empty (0 bytes). Restore the frame or remove its video."
         raise DamagedPictureError(msg)
+    end = data[-TAIL:]
     # What follows the end, as cameras pad it, does not matter; a preview inside a JPEG has an end of its own.
-    jpeg_ends = (
-        not data.startswith(JPEG) or START_OF_SCAN not in data or data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
-    )
-    png_ends = not data.startswith(PNG) or END_OF_PNG in data
+    jpeg_ends = not data.startswith(JPEG) or END_OF_JPEG in end or data.rfind(END_OF_JPEG) >= data.rfind(START_OF_SCAN)
+    png_ends = not data.startswith(PNG) or END_OF_PNG in end or END_OF_PNG in data
     if not (jpeg_ends and png_ends):
         msg = f"{shown(file)} is cut off. Restore the frame or remove its video."
         raise DamagedPictureError(msg)
@@ -194,7 +194,7 @@ def _from_floats(file: Path, image: Any) -> Any:  # noqa: ANN401
 
 def _complaint_of_jpeg(data: bytes) -> str | None:
     """Let FFmpeg decode a JPEG too, because libjpeg makes a picture of rubbish and tells nobody."""
-    with av.logging.Capture() as said, suppress(FFmpegError):
+    with Complaints() as said, suppress(FFmpegError):
         decoder = av.CodecContext.create("mjpeg", "r")
         decoder.decode(av.Packet(data))
     return said[0][2].strip() if said else None

@@ -7,6 +7,8 @@ from pathlib import Path
 from av import error as av_error
 from av.error import FFmpegError
 
+from .complaints import Complaint
+
 ISO_BOXES = (b"ftyp", b"mdat", b"moov", b"free", b"wide", b"skip")  # that an MP4 or MOV file begins with
 HEAD = 64  # bytes of a file that tell what it is instead of video
 
@@ -44,7 +46,7 @@ class NoVideoError(ValueError):
     """A source that no video can be had from; the message is the reason, as a part of a sentence."""
 
 
-def why_not(error: FFmpegError, said: Sequence[tuple[int, str, str]], path: Path | None) -> str:
+def why_not(error: FFmpegError, said: Sequence[Complaint], path: Path | None) -> str:
     """Return the reason why a source cannot be opened, as a part of a sentence.
 
     Args:
