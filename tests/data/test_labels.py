@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import square_masks, write_mask_images, write_numbered
+from makers import square_masks, write_frames, write_mask_images, write_numbered
 
-from anomalib_stmem.data.labels import load_intervals, load_labels, mark, split_labels, whole
+from anomalib_stmem.data.labels import load_intervals, load_labels, mark, split_labels, whole, without_gaps
 from anomalib_stmem.data.masks import MaskImages
 from anomalib_stmem.video.recorded import FrameFolder, Video
 
@@ -129,3 +130,13 @@ def test_mask_of_another_size_is_named(tmp_path: Path, video: Video) -> None:
     masks = MaskImages(write_mask_images(tmp_path / "m", square_masks(6, [], (4, 4))))
     with pytest.raises(ValueError, match=r"mask of frame 0 in .*m is 4x4 pixels .* its frame 8x12"):
         whole("v", video, masks=masks).mask(0)
+
+
+def test_training_does_not_go_across_missing_frames(tmp_path: Path) -> None:
+    names = [f"{number:03d}.png" for number in [*range(10), *range(30, 34), *range(50, 62)]]
+    video = whole("gate", FrameFolder(write_frames(tmp_path / "gate", names)))
+    assert video.video.gaps == (10, 14)
+    pieces = without_gaps([video], shortest=6)
+    assert [(piece.first, piece.last) for piece in pieces] == [(0, 10), (14, 26)]
+    (half,) = without_gaps([replace(video, first=15)], shortest=6)
+    assert (half.first, half.last) == (15, 26)

@@ -349,9 +349,15 @@ def no_index(path: Path) -> None:
     path.write_bytes(film.read_bytes()[:1500])
 
 
+def unknown_codec(path: Path) -> None:
+    content = write_film(path.with_suffix(".mp4"), pictures(10)).read_bytes()
+    path.write_bytes(content.replace(b"avc1", b"zzzz"))
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
+        (unknown_codec, "FFmpeg has no decoder for it"),
         (lambda path: path.touch(), "it is empty (0 bytes)"),
         (lambda path: path.write_text("<html>Login</html>"), "it is a web page"),
         (lambda path: path.write_text("ERROR 404"), "it is text, and no video"),

@@ -22,6 +22,7 @@ class CameraDecoder:
     seconds: float | None = None
     share_read: float | None = None
     file: str | None = None
+    note: str | None = None
     follows_gap = is_damaged = says_times = False
     is_endless = True
     why_ended = "the camera is lost"

@@ -13,6 +13,7 @@ class Decoder(Protocol):
     frame_rate: float | None  # frames per second, where the source says
     damage: Damage  # so far
     says_times: bool  # whether times are the source's; else they count frames, or it has no clock
+    note: str | None  # a sentence about the source that a person should know
     is_endless: bool  # whether it may not end: a device or a socket, but no file
 
     def advance(self) -> bool:

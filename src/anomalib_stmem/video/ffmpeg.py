@@ -49,6 +49,7 @@ class FFmpegDecoder:
     """
 
     file: str | None = None
+    note: str | None = None
 
     def __init__(
         self,
@@ -73,9 +74,9 @@ class FFmpegDecoder:
             self._container.close()
             msg = f"it holds {' and '.join(kinds)}, and no video"
             raise NoVideoError(msg)
-        if self._holds_one_picture:
+        if self._holds_one_picture or self._stream.codec_context is None:
             self._container.close()
-            msg = "it is a picture, and no video"
+            msg = "it is a picture, and no video" if self._holds_one_picture else "FFmpeg has no decoder for it"
             raise NoVideoError(msg)
         self._stream.codec_context.thread_count = 1
         self._size = path.stat().st_size if path and path.is_file() else self._container.size

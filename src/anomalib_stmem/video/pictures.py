@@ -21,6 +21,7 @@ from .names import shown
 
 JPEG, PNG, TIFF = b"\xff\xd8", b"\x89PNG", (b"II*", b"MM\0*")  # first bytes
 END_OF_JPEG, START_OF_SCAN, END_OF_PNG = b"\xff\xd9", b"\xff\xda", b"IEND"
+NAMED = 3  # gaps that are named
 TAIL = 1024  # bytes of a file that mostly hold the end of a JPEG
 EXIF_ORIENTATION, TURNED = 0x0112, {5, 6, 7, 8}  # orientations in which height and width change places
 
@@ -44,7 +45,7 @@ class PicturesDecoder:
     def __init__(self, files: Sequence[Path], frame_rate: float | None = None) -> None:
         self.damage = Damage()
         self._rate, self._files, self._place = frame_rate or 1.0, files, -1
-        self._starts = set(starts_after_gaps(files))
+        self._starts, self.note = set(starts_after_gaps(files)), explain_gaps(files)
         self._picture: Picture | None = None
 
     @classmethod
@@ -166,6 +167,16 @@ def starts_after_gaps(files: Sequence[Path]) -> Iterator[int]:
     steps = [int(after[-1]) - int(before[-1]) for before, after in pairwise(numbers)]
     usual = float(np.median(steps))
     yield from (place for place, step in enumerate(steps, start=1) if usual > 0 and step > usual)
+
+
+def explain_gaps(files: Sequence[Path]) -> str | None:
+    """Say between which files numbers are missing; ``None`` if nowhere."""
+    places = list(starts_after_gaps(files))
+    if not places:
+        return None
+    pairs = ", ".join(f"{files[place - 1].name} and {files[place].name}" for place in places[:NAMED])
+    more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
+    return f"{shown(files[0].parent)}: frames are missing between {pairs}{more}."
 
 
 def _check(file: Path, data: bytes) -> None:

@@ -136,6 +136,8 @@ class Reader(threading.Thread):
             raise SourceError(self._not_there(str(error))) from None
         try:
             self.is_live, self.is_connected = decoder.is_endless, True
+            if decoder.note is not None:
+                self._tell(decoder.note)
             if not (self.is_live or decoder.says_times):
                 self._tell_assumed_rate()
             has_clock = decoder.says_times or not self.is_live

@@ -10,7 +10,7 @@ from .decoding import Decoder, open_recorded
 from .finding import list_images
 from .frame import Picture, Planes, Size, planes
 from .names import shown
-from .pictures import DamagedPictureError, picture_size, read_picture, starts_after_gaps
+from .pictures import DamagedPictureError, explain_gaps, picture_size, read_picture, starts_after_gaps
 from .reasons import NoVideoError
 
 logger = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class FrameFolder:
         self.size_hw = size_hw or self.source_hw
         self.gaps = tuple(starts_after_gaps(self._files))
         if self.gaps:
-            names = ", ".join(f"{self._files[at - 1].name} and {self._files[at].name}" for at in self.gaps[:3])
-            more = f" and {len(self.gaps) - 3} more" if len(self.gaps) > 3 else ""
-            logger.warning("%s: frames are missing between %s%s.", shown(path), names, more)
+            logger.warning("%s", explain_gaps(self._files))
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Decode frame ``start`` and those after it, in order.
