@@ -1,6 +1,6 @@
 """How fast video is read: beside bare cv2 on the same files, from the cache, and beside anomalib's own UCSDped.
 
-    python benchmarks/reading.py [--ped2 PATH --ped2_h264 PATH] [--size 256 256] [--frames 16]
+    python benchmarks/reading.py [--ped2 PATH --ped2_h264 PATH --videos PATH] [--size 256 256] [--frames 16]
 
 All in one process on one core. Without paths it draws a small scene and reads that. Prints frames per second, the ratio
 to bare cv2 (decode and resize, nothing else), and how often a frame was decoded on average; JSON with --json.
@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,6 +25,7 @@ from anomalib_stmem.data.clips import as_floats
 from anomalib_stmem.data.datamodule import ClipData
 from anomalib_stmem.video import recorded
 from anomalib_stmem.video.finding import find_videos, list_images
+from anomalib_stmem.video.recorded import Video
 
 REPEATS = 3
 
@@ -45,6 +46,11 @@ def bare_cv2(folder: Path, size: tuple[int, int]) -> int:
                 resize(read[1], size)
                 count += 1
     return count
+
+
+def our_reader(videos: Sequence[Video]) -> int:
+    """Decode, resize and split every frame of every video by our reader, and count them."""
+    return sum(1 for video in videos for _ in video.frames())
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -106,6 +112,10 @@ def read_folder(name: str, root: Path, size: tuple[int, int], clip: int, cache: 
         {"files": name, "reader": "bare cv2, decode and resize", "frames_per_s": count / bare, "ratio": 1.0}
     ]
 
+    videos = [recorded.open_video(path, size) for path in find_videos(folder)]
+    _, alone = timed(lambda: our_reader(videos))
+    row = {"files": name, "reader": "ours, decode, resize and split", "frames_per_s": count / alone}
+    rows.append(row | {"ratio": bare / alone})
     plain = VideoFolder(root, **options)
     plain.has_test_videos = lambda: False
     plain.setup("fit")
@@ -170,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ped2", type=Path, help="folder of Ped2 as JPEG frames")
     parser.add_argument("--ped2_h264", type=Path, help="folder of Ped2 as H.264 files")
+    parser.add_argument("--videos", type=Path, help="folder of any other videos, in training/")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), help="height and width to resize to")
     parser.add_argument("--frames", type=int, default=16, help="per clip")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
@@ -178,7 +189,7 @@ def main() -> None:
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as scratch:
-        sources = {"Ped2, JPEG": options.ped2, "Ped2, H.264": options.ped2_h264}
+        sources = {"Ped2, JPEG": options.ped2, "Ped2, H.264": options.ped2_h264, "others": options.videos}
         found = {name: path for name, path in sources.items() if path is not None}
         if not found:
             scene = Path(scratch) / "scene"

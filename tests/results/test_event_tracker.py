@@ -70,3 +70,23 @@ def test_specks_have_no_box_unless_there_is_nothing_else() -> None:
 def test_reason_says_where(boxes: list, words: str) -> None:
     assert re.search(words, reason_of(0.7, boxes, (20, 40)))
     assert "score 0.70, threshold 0.50" in reason_of(0.7, boxes, (20, 40))
+
+
+def test_source_that_hangs_is_an_event_of_its_own() -> None:
+    """It ends the event that was going on, lasts until the picture moves, and has no score and no box."""
+    tracker = EventTracker(10)
+    changes = list(tracker.push(judged(0, 0.9)))
+    for index in (60, 61, 85):  # frames may come seldom meanwhile
+        changes += tracker.push(JudgedFrame(Frame(index, index / 10, FRAME, frozen_since=0.1), None))
+    changes += [*tracker.push(judged(90, 0.2)), *tracker.push(judged(91, 0.9)), *tracker.finish()]
+    assert [(change.what, change.event.kind) for change in changes] == [
+        ("began", "abnormal"),
+        ("ended", "abnormal"),
+        ("began", "frozen"),
+        ("ended", "frozen"),
+        ("began", "abnormal"),
+        ("ended", "abnormal"),
+    ]
+    hung = changes[3].event
+    assert (hung.start, hung.end, hung.start_frame, hung.end_frame, hung.score, hung.boxes) == (0.1, 8.5, 60, 85, 0, [])
+    assert "has not changed for 5.9 s" in hung.reason

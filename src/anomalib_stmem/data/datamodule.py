@@ -22,6 +22,7 @@ from torchvision.transforms.v2 import Resize
 
 from ..video.damage import OnDamage
 from ..video.frame import Size
+from ..video.names import shown
 from ..video.proportion import common_proportion, refuse_other_proportion
 from ..video.recorded import Video, open_video
 from .cache import open_cached
@@ -254,10 +255,11 @@ class ClipData(AnomalibVideoDataModule):
 def proportion_of(data: Any) -> float | None:  # noqa: ANN401
     """Return width by height of the training videos of a datamodule; ``None`` where it has none, or several."""
     videos = data.train_data.videos if isinstance(data, ClipData) else []
-    sizes = {video.video.source_hw: video.video.path for video in videos}
+    sizes = sorted({video.video.source_hw for video in videos})
     shared = common_proportion(sizes)
     if sizes and shared is None:
-        logger.warning("The training videos have different proportions, and are squashed to one: %s.", list(sizes))
+        shapes = ", ".join(f"{width}x{height}" for height, width in sizes)
+        logger.warning("The training videos differ in proportion (%s pixels), and are squashed to one shape.", shapes)
     return shared
 
 
@@ -268,7 +270,7 @@ def refuse_other_proportions(data: Any, trained_at: float | None) -> None:  # no
         ValueError: one has it.
     """
     for video in data.test_data.videos if isinstance(data, ClipData) else []:
-        refuse_other_proportion(str(video.video.path), video.video.source_hw, trained_at)
+        refuse_other_proportion(shown(video.video.path), video.video.source_hw, trained_at)
 
 
 def size_for_model(trainer: Any) -> Size | None:  # noqa: ANN401

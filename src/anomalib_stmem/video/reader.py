@@ -110,17 +110,20 @@ class Reader(threading.Thread):
     def _read(self) -> None:
         """Read a source with an end once; open a live one again whenever it is lost."""
         wait, began, clock = FIRST_WAIT, time.monotonic(), ConnectionClock()
+        told: float | None = None  # seconds to wait, as they were told last: a long outage is not told for ever
         while not self._stopping.is_set():
             before = self.tally.read
             why = self._read_once(clock)
             if not self.is_live or self._stopping.is_set():
                 return
             if self.tally.read > before:
-                wait = FIRST_WAIT
+                wait, told = FIRST_WAIT, None
             if not self.tally.read and time.monotonic() - began > self._patience:
                 raise SourceError(self._not_there(why))
             if self.tally.read:
-                self._tell(f"{self.source.name}: {self._not_there(why)} Trying again in {wait:g} s.")
+                if wait != told:
+                    self._tell(f"{self.source.name}: {self._not_there(why)} Trying again in {wait:g} s.")
+                told = wait
                 self.num_reconnects += 1
             self._stopping.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT)
