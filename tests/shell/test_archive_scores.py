@@ -150,3 +150,19 @@ def test_two_devices_share_the_videos(archive: Path, tmp_path: Path) -> None:
         "summary.csv",
     ]
     assert len(pd.read_csv(tmp_path / "scores" / "summary.csv")) == 3
+
+
+def test_other_rate_is_told_and_other_proportion_refused(
+    archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folders are square, as the training video was, and the file is twice as wide as high, at another rate."""
+    model = calibrated()
+    model.post_processor.frame_rate.fill_(25.0)
+    model._proportion = 1.0
+    judge(archive, tmp_path / "scores", model)
+    failed = (tmp_path / "scores" / "videos" / "yard" / "monday.failed").read_text()
+    assert "is 32x16 pixels, 2.00 times as wide as high; the training video's was 1.00 times" in failed
+    assert len(pd.read_csv(tmp_path / "scores" / "summary.csv")) == 2
+    model._proportion = None
+    judge(archive, tmp_path / "scores", model)
+    assert "Video yard/monday has 10 frames per second, the training video had 25" in caplog.text

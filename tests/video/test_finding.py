@@ -124,6 +124,8 @@ def test_file_that_exists_is_a_file_whatever_its_name(
 def test_device_socket_and_pipe_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"/dev/null is a device and no camera\. Expected a file, a folder, a URL"):
         find_sources(["/dev/null"])
+    with pytest.raises(FileNotFoundError, match=r"There is no device /dev/video77\. Plug the camera in"):
+        find_sources(["/dev/video77"])
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(tmp_path / "s"))
         with pytest.raises(ValueError, match="is a socket, which holds no video"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomalib_stmem.video.frame_rate import FramePicker, Take, known_rates
+from anomalib_stmem.video.frame_rate import FramePicker, Take, explain_other_rate, known_rates
 
 
 def taken(pace: FramePicker, times: np.ndarray) -> list[int]:
@@ -81,3 +81,14 @@ def test_unknown_rates_are_assumed_and_said(caplog: pytest.LogCaptureFixture) ->
     assert caplog.text.count("Test of rates: the frame rate is not known, so 25 frames per second are assumed") == 1
     assert known_rates(np.array([10.0]), "Nothing to say").tolist() == [10]
     assert "Nothing to say" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rate", "trained_at", "said"),
+    [(10, 25, True), (25, 10, True), (11, 10, False), (10, None, False), (float("nan"), 10, False)],
+)
+def test_other_rate_is_explained_where_both_are_known(rate: float, trained_at: float | None, said: bool) -> None:
+    sentence = explain_other_rate("gate", rate, trained_at)
+    assert (sentence is not None) == said
+    if said:
+        assert f"Video gate has {rate:g} frames per second, the training video had {trained_at:g}" in sentence

@@ -148,6 +148,7 @@ def test_cut_off_video_is_refused_or_used_up_to_there(tmp_path: Path, caplog: py
     assert values(video) == [10 * place for place in range(video.num_frames)]
     assert "cut off" in caplog.text
     assert "The rest is used." in caplog.text
+    assert "cut off" in video.damage_said
 
 
 def test_few_frames_too_many_announced_are_no_damage(tmp_path: Path) -> None:

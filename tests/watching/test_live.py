@@ -121,6 +121,7 @@ def test_what_is_not_the_protocol_is_one_sentence(tmp_path: Path, said: Console,
         outcome = watch.watch([f"gate={url}"], "m", tmp_path / "out", patience=0.1, console=said)
     (failure,) = outcome.failures
     assert failure.startswith(f"There is no picture from {scheme}://127.0.0.1:")
+    assert ("(TLS)" in failure) == (scheme == "https")
     assert "secret" not in said.export_text()
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ..video.damage import OnDamage
 from ..video.finding import find_videos
 from ..video.frame import Planes, Size
+from ..video.frame_rate import explain_other_rate
 from ..video.identity import identity
 from ..video.names import shown, video_name
 from ..video.proportion import refuse_other_proportion
@@ -91,14 +92,15 @@ class VideoArchive(AnomalibVideoDataModule):
         for name in left:  # scores of what a video was before would pass for its own
             self.scores_of(name).unlink(missing_ok=True)
         return DataLoader(
-            ArchiveClips(self, left, size_for_model(trainer), self._trained_proportion()),
+            ArchiveClips(self, left, size_for_model(trainer), self._training_video()),
             batch_size=None,
             num_workers=min(self.num_workers, max(1, len(left))),
         )
 
-    def _trained_proportion(self) -> float | None:
+    def _training_video(self) -> tuple[float | None, float | None]:
+        """Return frame rate and proportion of the training video, as far as they are known."""
         trained = getattr(getattr(self.trainer, "lightning_module", None), "trained", None)
-        return getattr(trained, "proportion", None)
+        return getattr(trained, "frame_rate", None), getattr(trained, "proportion", None)
 
     def train_dataloader(self) -> NoReturn:
         """Refuse: an archive is only judged.
@@ -154,15 +156,20 @@ class ArchiveClips(IterableDataset):
         archive: whose options hold.
         videos: paths by name.
         size_hw: frames are resized to; ``None`` leaves them as they are.
-        proportion: width by height of the training video's pictures, if known; a video of another one is refused.
+        trained_at: frame rate and proportion of the training video, as far as they are known. Another rate is told, and
+            a video of another proportion is refused.
     """
 
     def __init__(
-        self, archive: VideoArchive, videos: dict[str, Path], size_hw: Size | None, proportion: float | None = None
+        self,
+        archive: VideoArchive,
+        videos: dict[str, Path],
+        size_hw: Size | None,
+        trained_at: tuple[float | None, float | None] = (None, None),
     ) -> None:
         self._context, self._length = archive.clip_length_in_frames - 1, archive.eval_clip_length
         self._note_failure, self._rate, self._damaged = archive.note_failure, archive.frame_rate, archive.damaged
-        self._videos, self._size, self._proportion = videos, size_hw, proportion
+        self._videos, self._size, self._trained_at = videos, size_hw, trained_at
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Go through the videos of this worker."""
@@ -176,7 +183,11 @@ class ArchiveClips(IterableDataset):
 
     def _clips(self, name: str, path: Path) -> Iterator[ClipBatch]:
         rate, source_hw, frames = read_once(path, self._size, self._damaged)
-        refuse_other_proportion(shown(path), source_hw, self._proportion)
+        trained_rate, proportion = self._trained_at
+        refuse_other_proportion(shown(path), source_hw, proportion)
+        other_rate = explain_other_rate(name, rate or self._rate or torch.nan, trained_rate)
+        if other_rate is not None:
+            logger.warning("%s", other_rate)
         held: list[Planes] = []
         number = -1  # of the last frame held
         for frame in frames:

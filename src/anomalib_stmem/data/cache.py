@@ -10,6 +10,7 @@ import numpy as np
 from ..video.damage import OnDamage
 from ..video.finding import list_images
 from ..video.frame import Planes, Size
+from ..video.names import shown
 from ..video.pictures import starts_after_gaps
 from ..video.recorded import Video, open_video
 
@@ -33,6 +34,7 @@ class CachedVideo:
         source_height, source_width = (int(part) for part in source.split("x"))
         self.size_hw, self.source_hw = (height, width), (source_height, source_width)
         self.frame_rate, self.cut_off = float(rate) or None, state == "cut"
+        self.damage_said = f"{shown(path)} was cut off or damaged when it was decoded." if self.cut_off else None
         self.gaps = tuple(starts_after_gaps(list_images(path)[: self.num_frames])) if path.is_dir() else ()
 
     def frames(self, start: int = 0) -> Iterator[Planes]:

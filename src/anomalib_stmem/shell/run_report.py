@@ -164,12 +164,20 @@ def describe(trainer: Trainer, model: JudgingModule, frames: pd.DataFrame) -> di
         "frames_judged": len(frames),
         "frames_abnormal": int(frames.label.sum()),
         "frames_left_out": int(frames.groupby("video").frame.min().sum()),
+        "damage": damage_of(data),
         "seed": trained.options.get("seed"),
         "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
         "checkpoint": None if checkpoint is None else f"{checkpoint} (sha256 {_file_hash(checkpoint)})",
         "packages": {name: version(name) for name in PACKAGES},
         "config": config,
     }
+
+
+def damage_of(data: Any) -> str:
+    """Say what is damaged of the videos that a datamodule of ours has tested."""
+    videos = getattr(getattr(data, "test_data", None), "videos", [])
+    said = [video.video.damage_said for video in videos if video.video.damage_said is not None]
+    return " ".join(said) or "none known"
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..model.trained_model import TrainedModel
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
 from ..video.frame import Frame, Planes
-from ..video.frame_rate import RATE_TOLERANCE, known_rates
+from ..video.frame_rate import explain_other_rate, known_rates
 from ..video.names import Folders
 from ..video.recorded import read_once
 from .batch import JudgedBatch
@@ -134,13 +134,9 @@ class Playing:
 
 def _play(batch: JudgedBatch, place: int, folder: Path, trained: TrainedModel) -> Playing | None:
     path, name, said = Path(batch.video_path[place]), batch.video_name[place], float(batch.frame_rate[place])
-    trained_at = trained.frame_rate
-    if trained_at and abs(said / trained_at - 1) > RATE_TOLERANCE:  # false where it is not known
-        logger.warning(
-            "Video %s has %.3g frames per second, the training video had %.3g: movement looks %.2g times as fast as it "
-            "is, and scores are off. `stmem watch` takes frames at the rate of the training video.",
-            *(name, said, trained_at, trained_at / said),
-        )
+    other_rate = explain_other_rate(name, said, trained.frame_rate)
+    if other_rate is not None:
+        logger.warning("%s", other_rate)
     try:
         frames = read_once(path, None, "keep").frames
     except (ValueError, OSError, IndexError, cv2.error):

@@ -40,6 +40,23 @@ def _warn_once(counted: str) -> None:
     )
 
 
+def explain_other_rate(video: str, rate: float, trained_at: float | None) -> str | None:
+    """Say that a video, judged frame by frame, has another frame rate than the training video; ``None`` if it has not.
+
+    Args:
+        video: as it may be shown.
+        rate: its frames per second; NaN where they are not known.
+        trained_at: those of the training video, if they are known.
+    """
+    if not trained_at or not abs(rate / trained_at - 1) > RATE_TOLERANCE:  # so for NaN too
+        return None
+    return (
+        f"Video {video} has {rate:.3g} frames per second, the training video had {trained_at:.3g}: movement looks "
+        f"{trained_at / rate:.2g} times as fast as it is, and scores are off. `stmem watch` takes frames at the rate "
+        "of the training video."
+    )
+
+
 class Take(Enum):
     """What to do with a frame."""
 

@@ -28,6 +28,7 @@ class Video(Protocol):
     frame_rate: float | None  # frames per second, where the source says
     can_seek: bool  # whether starting anywhere costs nothing
     cut_off: bool  # whether these are the frames before a damage
+    damage_said: str | None  # a sentence about what is damaged or missing, if anything is known to be
     gaps: tuple[int, ...]  # frames before which others are missing: what was before is not their past
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
@@ -63,14 +64,15 @@ class FrameFolder:
         self.path = path
         files = list_images(path)
         self.source_hw = picture_size(files[0])
-        self._files, self.cut_off = files[:1], False
+        self._files, self.cut_off, self.damage_said = files[:1], False, None
         for file in files[1:]:  # headers only, so bad files show before training
             try:
                 size = picture_size(file)
             except DamagedPictureError as error:
                 if damaged == "refuse":
                     raise
-                logger.warning("Using the %d frames before this one: %s", len(self._files), error)
+                self.damage_said = f"Using the {len(self._files)} frames before this one: {error}"
+                logger.warning("%s", self.damage_said)
                 self.cut_off = True
                 break
             if size != self.source_hw:
@@ -116,7 +118,7 @@ class VideoFile:
         self.source_hw = (first.shape[0], first.shape[1])
         self.size_hw = size_hw or self.source_hw
         self.frame_rate = decoder.frame_rate
-        self.cut_off = not check_whole(path, decoder, damaged)
+        self.damage_said, self.cut_off = check_whole(path, decoder, damaged), decoder.damage.is_grave
 
     def frames(self, start: int = 0) -> Iterator[Planes]:
         """Decode frame ``start`` and those after it, in order; the frames before it are decoded and dropped.
@@ -176,19 +178,19 @@ def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> Reading:
     return Reading(decoder.frame_rate, size, frames())
 
 
-def check_whole(path: Path, decoder: Decoder, damaged: OnDamage) -> bool:
-    """Return whether a video that was decoded to its end is whole, but for a little damage; say what is not.
+def check_whole(path: Path, decoder: Decoder, damaged: OnDamage) -> str | None:
+    """Say what is damaged of a video that was decoded to its end; ``None`` if nothing is.
 
     Raises:
-        ValueError: it is not, and such are refused.
+        ValueError: it is more than a little, and such videos are refused.
     """
-    said, grave = decoder.damage.explain(shown(path), decoder.seconds), decoder.damage.is_grave
-    if grave and damaged == "refuse":
+    said = decoder.damage.explain(shown(path), decoder.seconds)
+    if decoder.damage.is_grave and damaged == "refuse":
         msg = f"{said} Restore it, or use what can be decoded with --data.damaged keep."
         raise ValueError(msg)
     if said is not None:
         logger.warning("%s The rest is used.", said)
-    return not grave
+    return said
 
 
 def _open_file(path: Path) -> tuple[Decoder, Picture]:

@@ -84,6 +84,9 @@ def _exists(text: str) -> bool:
 def _on_disk(name: str | None, path: Path, tell: Callable[[str], None]) -> list[Source]:
     """Take what lies at a path for what it is."""
     mode = path.stat().st_mode if path.exists() else 0
+    if not mode and path.parent == Path("/dev"):
+        msg = f"There is no device {shown(path)}. Plug the camera in, or give the number of another one."
+        raise FileNotFoundError(msg)
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         if not path.name.startswith("video"):
             msg = f"{shown(path)} is a device and no camera. Expected a file, a folder, a URL, or a /dev/video0."
