@@ -76,6 +76,19 @@ def test_frame_after_a_repeat_shows_two_steps_and_is_late() -> None:
     assert not any(frame.follows_gap for frame in frames)
 
 
+def test_frame_after_a_lost_one_shows_two_steps_and_is_late() -> None:
+    class Losing(Shown):
+        @property
+        def seconds(self) -> float:
+            return (self._place + self._place // 6) / 10  # after six frames one is lost
+
+    decoder, tally = Losing(range(60), 10), Tally()
+    picker = FramePicker(10, 10)
+    frames = list(chosen_frames(decoder, picker, lambda seconds: seconds, tally, lambda: True))
+    assert [frame.index for frame in frames if frame.is_late] == list(range(6, 60, 6))
+    assert not any(frame.follows_gap for frame in frames)
+
+
 def test_damaged_frame_is_left_out_and_what_follows_starts_anew() -> None:
     frames, tally = choose(range(30), 10, damaged=[10, 11])
     assert (len(frames), tally.damaged) == (28, 2)

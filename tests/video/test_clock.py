@@ -71,3 +71,10 @@ def test_order_that_is_a_little_wrong_is_no_jump() -> None:
     assert (np.diff(seconds) > 0).all()
     assert np.allclose(seconds, even(30), atol=STEP + 1e-9)
     assert jumped == []
+
+
+def test_times_that_ran_ahead_come_back() -> None:
+    """25 frames per second in pairs of one stamp, of a source that says 10."""
+    seconds, _ = seconds_of([0.08 * (number // 2) for number in range(400)], rate=10.0)
+    assert (np.diff(seconds) > 0).all()
+    assert np.allclose(seconds[200:], 0.04 * np.arange(200, 400), atol=0.045)

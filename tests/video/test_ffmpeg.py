@@ -180,6 +180,14 @@ def test_stamps_of_their_own_are_kept(tmp_path: Path) -> None:
     assert np.allclose(read.seconds, np.array(stamps) / 25, atol=0.001)
 
 
+def test_rate_of_a_jittering_file_is_that_of_its_frames(tmp_path: Path) -> None:
+    """Times to the hundredth, as phones write them: FFmpeg also guesses 100 frames per second."""
+    stamps = [10 * number + 3 * (number % 2) for number in range(40)]
+    read = Read(write_film(tmp_path / "a.mp4", pictures(40), rate=100, stamps=stamps))
+    assert read.decoder.frame_rate == pytest.approx(10, rel=0.03)
+    assert np.allclose(read.seconds, np.array(stamps) / 100, atol=0.001)
+
+
 def test_frames_that_avi_keeps_in_the_order_of_decoding_have_rising_times(tmp_path: Path) -> None:
     noise = [np.random.default_rng(number).integers(0, 255, (48, 64, 3), np.uint8) for number in range(40)]
     options = {"bf": "3", "x264-params": "b-adapt=0:b-pyramid=none", "crf": "10"}
@@ -228,6 +236,18 @@ def test_frames_that_the_decoder_complains_of_are_counted_and_named(tmp_path: Pa
     said = f"{damage.num_frames} of 60 frames are damaged, the first at {damage.seconds[0]:.1f} s"
     assert said in damage.explain("a")
     assert not read.damaged or 20 < read.damaged[0] < 40
+
+
+def test_frame_that_is_shown_with_rubbish_is_marked(tmp_path: Path) -> None:
+    frames = [np.random.default_rng(number).integers(0, 255, (48, 64, 3), np.uint8) for number in range(60)]
+    path = write_film(tmp_path / "a.mjpeg", frames, "mjpeg", "yuvj420p", "mjpeg")
+    content = path.read_bytes()
+    starts = [at for at in range(len(content)) if content.startswith(b"\xff\xd8", at)]
+    hole = slice(starts[50] + 700, starts[50] + 1000)
+    path.write_bytes(content[: hole.start] + bytes(300) + content[hole.stop :])
+    read = Read(path, frame_rate=10)
+    assert read.damaged == [50]
+    assert (read.decoder.damage.num_frames, read.decoder.damage.num_lost, len(read.images)) == (1, 0, 60)
 
 
 def test_edit_list_is_no_cut(tmp_path: Path) -> None:
@@ -290,16 +310,20 @@ def test_grey_is_the_same_by_whatever_way_it_is_kept(tmp_path: Path, pix_fmt: st
     assert max(np.abs(image.astype(int) - frame).max() for image in read.images) <= 6
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_rotation_of_the_file_is_obeyed(tmp_path: Path, turns: int) -> None:
-    """The matrix of the track's header, as phones write it: shown turned clockwise."""
-    path = write_film(tmp_path / "a.mp4", [bands()] * 4)
+def turn(path: Path, turns: int) -> None:
+    """Write the matrix of the track's header, as phones do: shown turned clockwise."""
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 40
     a, b = {1: (0, 1), 2: (-1, 0), 3: (0, -1)}[turns]
     matrix = (a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
     struct.pack_into(">9i", content, at, *matrix)
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_rotation_of_the_file_is_obeyed(tmp_path: Path, turns: int) -> None:
+    path = write_film(tmp_path / "a.mp4", [bands()] * 4)
+    turn(path, turns)
     wanted = np.rot90(bands(), -turns)
     (image, *_) = Read(path).images
     assert image.shape == wanted.shape
@@ -311,6 +335,13 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path: Path, aspect: Fraction
     (image, *_) = Read(write_film(tmp_path / "a.mp4", [bands()] * 4, pixel_aspect=aspect)).images
     assert image.shape == (48, width, 3)
     assert np.abs(image.astype(int) - cv2.resize(bands(), (width, 48))).mean() < 10
+
+
+def test_pixels_that_are_not_square_are_turned_with_the_picture(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mp4", [bands()] * 4, pixel_aspect=Fraction(2))
+    turn(path, 1)
+    (image, *_) = Read(path).images
+    assert image.shape == (64, 24, 3)  # in the proportion of 128x48
 
 
 @pytest.mark.parametrize(("size", "pix_fmt"), [((1, 1), "yuv444p"), ((17, 23), "yuv444p"), ((2160, 3840), "yuv420p")])

@@ -23,5 +23,7 @@ def test_what_fits_passes_and_what_does_not_is_named() -> None:
     refuse_other_proportion("gate", (240, 360), 1.5)
     refuse_other_proportion("gate", (480, 700), 1.5)
     refuse_other_proportion("gate", (360, 240), None)  # nobody knows
+    with pytest.raises(ValueError, match=r"gate is 320x240 pixels"):
+        refuse_other_proportion("gate", (240, 320), 1.5)
     with pytest.raises(ValueError, match=r"gate is 240x360 pixels, 0\.67 times as wide as high; .* was 1\.50 times"):
         refuse_other_proportion("gate", (360, 240), 1.5)

@@ -95,3 +95,11 @@ def test_no_text_shows_a_password(text: str, shown: str | None) -> None:
     assert "secret" not in masked(text)
     if shown is not None:
         assert masked(text) == shown
+
+
+def test_name_of_a_folder_is_put_before_the_names_of_its_videos(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / "two" / f"{name}.avi")
+    write_video(tmp_path / "one" / "c.avi")
+    sources = find_sources([f"gate={tmp_path / 'two'}", f"yard={tmp_path / 'one'}"])
+    assert [source.name for source in sources] == ["gate/a", "gate/b", "yard"]

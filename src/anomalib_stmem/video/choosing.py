@@ -59,7 +59,7 @@ def chosen_frames(
             continue
         picture, was_frozen = decoder.picture(), repeats.is_frozen
         left_out = repeats.num_repeats
-        if repeats.is_repeat(picture, seconds) and not starts_anew:
+        if repeats.is_repeat(picture, seconds):
             tally.repeated += 1
             if repeats.is_frozen:
                 yield Frame(index, seconds, colour(picture), frozen_since=repeats.since)
