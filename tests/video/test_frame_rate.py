@@ -35,15 +35,18 @@ def test_jitter_of_arrival_is_no_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("exact", "lost", "what"),
-    [(True, 1, Take.LATE), (True, 2, Take.GAP), (False, 1, Take.NEXT), (False, 3, Take.GAP)],
+    ("exact", "lost", "what", "late"),
+    [(True, 1, Take.NEXT, True), (True, 2, Take.GAP, True), (False, 1, Take.NEXT, False), (False, 3, Take.GAP, True)],
 )
-def test_one_missing_frame_makes_late_and_more_are_a_gap(exact: bool, lost: int, what: Take) -> None:
+def test_one_missing_frame_makes_late_and_more_are_a_gap(exact: bool, lost: int, what: Take, late: bool) -> None:
     pace = FramePicker(10, usual=10, exact=exact)
     for index in range(20):
         assert pace.take(index / 10) is Take.NEXT
+        assert not pace.is_late(index / 10)
     assert pace.take((20 + lost) / 10) is what
+    assert pace.is_late((20 + lost) / 10) == late
     assert pace.take((21 + lost) / 10) is Take.NEXT
+    assert not pace.is_late((21 + lost) / 10)
 
 
 def test_clock_that_jumps_back_is_a_gap_and_the_same_picture_is_skipped() -> None:

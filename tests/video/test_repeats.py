@@ -92,3 +92,12 @@ def test_colour_and_size_may_change() -> None:
     grey = scene(4)
     frames = [grey[0], cv2.cvtColor(grey[1], cv2.COLOR_GRAY2BGR), grey[2][:40], grey[3][:40]]
     assert looked_at(frames) == ([], [])
+
+
+def test_faint_movement_after_a_strong_one_is_new() -> None:
+    """A difference that is coding noise beside a great one is movement beside a small one."""
+    levels = np.cumsum([0, 6, *[1] * 20])
+    flat = [np.full((48, 64), 100, np.uint8) for _ in levels]
+    for frame, level in zip(flat, levels, strict=True):
+        frame[16:24, 16:24] += np.uint8(level)
+    assert looked_at(flat)[0] == []

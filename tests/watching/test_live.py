@@ -199,6 +199,27 @@ def test_many_connections_cost_nothing_but_time(tmp_path: Path, said: Console, m
     assert "secret" not in said.export_text()
 
 
+def test_long_outage_is_told_as_its_waits_grow_and_not_for_ever(tmp_path: Path, said: Console) -> None:
+    served = [0]
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        served[0] += 1
+        if served[0] > 1:
+            request.send_error(503)
+            return
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+        request.end_headers()
+        for number in range(10):
+            request.wfile.write(part(jpeg(number)))
+
+    with web(answer) as url:
+        outcome = _watch_for(4, [f"gate={url}"], tmp_path / "out", said)
+    (source,) = _sources(outcome)
+    assert source["reconnects"] > 5
+    assert said.export_text().count("Trying again in") == 2  # after 0.05 s, and after 0.1 s
+
+
 def test_file_at_an_address_ends(tmp_path: Path, said: Console) -> None:
     """A container without length, but a server that says how many bytes there are."""
     target = OneWay()

@@ -64,7 +64,7 @@ def chosen_frames(
             if repeats.is_frozen:
                 yield Frame(index, seconds, colour(picture), frozen_since=repeats.since)
             continue
-        is_late = picker.is_late(seconds) or what is Take.LATE
+        is_late = picker.is_late(seconds)
         anew, file = starts_anew or was_frozen, decoder.file
         yield Frame(index, seconds, colour(picture), anew, is_late, left_out, file)
         starts_anew = False

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 ASSUMED_RATE = 25.0  # frames per second, where nobody says; whoever counts seconds with it says so
 STEPS = 32  # between frames, of which the usual one is the median
 RATE_TOLERANCE = 0.2  # of the frame rate, beyond which speeds are no longer those of the training video
-LATE = 1.5  # usual steps beyond which a frame is missing before this one, by the source's clock
+LATE = 1.5  # usual steps beyond which a frame shows more than one step of movement, by the source's clock
 EXACT, ARRIVAL = 2.5, 3.0  # usual steps beyond which more are missing than one: by the source's clock, or by ours
 
 
@@ -62,8 +62,7 @@ class Take(Enum):
 
     SKIP = auto()  # it is between two frames at the training rate
     NEXT = auto()  # it follows the one before
-    LATE = auto()  # one frame is missing before it: it shows two steps of movement, and cannot be judged
-    GAP = auto()  # more are missing: what the stream remembers is no longer the past
+    GAP = auto()  # frames are missing before it: what the stream remembers is no longer the past
 
 
 class FramePicker:
@@ -121,15 +120,13 @@ class FramePicker:
         if 0 < since < (self.stride - 0.5) * usual and self.stride > 1:
             return Take.SKIP
         self._kept = seconds
-        if since < 0 or since > self._gap * self.stride * usual:
-            return Take.GAP
-        return Take.LATE if since > self._late * self.stride * usual else Take.NEXT
+        return Take.GAP if since < 0 or since > self._gap * self.stride * usual else Take.NEXT
 
     def is_late(self, seconds: float) -> bool:
         """Take note of a taken frame that shows something new; say whether it shows more than one step of movement.
 
-        It does where repeats stood in for frames that are missing. Where every frame comes twice, it does not: then two
-        steps are the usual one.
+        It does where one frame is missing before it, or a repeat stood in for that. Where every frame comes twice, it
+        does not: then two steps are the usual one.
         """
         before, self._new = self._new, seconds
         if before is None or seconds <= before:
