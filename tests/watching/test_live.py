@@ -140,7 +140,7 @@ def test_rubbish_between_pictures_is_counted_and_the_rest_is_judged(tmp_path: Pa
             time.sleep(0.02)
 
     with web(answer) as url:
-        outcome = _watch_for(4, [f"gate={url}"], tmp_path / "out", said)
+        outcome = _watch_for(2.5, [f"gate={url}"], tmp_path / "out", said)
     (source,) = _sources(outcome)
     assert source["live"]
     assert source["frames_damaged"] + source["frames_lost"] >= 1
@@ -153,23 +153,23 @@ def test_frozen_camera_is_an_event_of_its_own_and_no_movement(
 ) -> None:
     from anomalib_stmem.video import repeats
 
-    monkeypatch.setattr(repeats, "FROZEN_SECONDS", 1.0)
+    monkeypatch.setattr(repeats, "FROZEN_SECONDS", 0.6)
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
         request.end_headers()
         for number in range(400):
-            request.wfile.write(part(jpeg(min(number, 30) if number < 110 else number)))
+            request.wfile.write(part(jpeg(min(number, 30) if number < 90 else number)))
             time.sleep(0.02)
 
     with web(answer) as url:
-        outcome = _watch_for(5, [f"gate={url}"], tmp_path / "out", said)
+        outcome = _watch_for(3.2, [f"gate={url}"], tmp_path / "out", said)
     events = _events(outcome)
     assert [(one["state"], one["kind"]) for one in events] == [("began", "frozen"), ("ended", "frozen")]
     assert "gate: FROZEN since" in said.export_text()
     assert "the camera or its link hangs" in events[0]["reason"]
-    assert events[1]["end"] - events[1]["start"] > 1.2
+    assert events[1]["end"] - events[1]["start"] > 1.0
     (source,) = _sources(outcome)
     assert source["gaps"] == 1
     assert source["frames_frozen"] > 5
@@ -190,9 +190,9 @@ def test_many_connections_cost_nothing_but_time(tmp_path: Path, said: Console, m
 
     began = threading.active_count()
     with web(answer) as url:
-        outcome = _watch_for(9, [f"gate={url}"], tmp_path / "out", said)
+        outcome = _watch_for(5, [f"gate={url}"], tmp_path / "out", said)
     (source,) = _sources(outcome)
-    assert source["reconnects"] >= 60
+    assert source["reconnects"] >= 25
     assert not outcome.failures
     assert threading.active_count() <= began + 2
     assert "Trying again" in said.export_text()
@@ -214,7 +214,7 @@ def test_long_outage_is_told_as_its_waits_grow_and_not_for_ever(tmp_path: Path, 
             request.wfile.write(part(jpeg(number)))
 
     with web(answer) as url:
-        outcome = _watch_for(4, [f"gate={url}"], tmp_path / "out", said)
+        outcome = _watch_for(2.2, [f"gate={url}"], tmp_path / "out", said)
     (source,) = _sources(outcome)
     assert source["reconnects"] > 5
     assert said.export_text().count("Trying again in") == 2  # after 0.05 s, and after 0.1 s
