@@ -67,15 +67,22 @@ class Painter:
         ]
         for (*one, _), (*two, alarm) in pairwise(points):
             cv2.line(strip, one, two, ALARM if alarm else NORMAL, 2 if alarm else 1, cv2.LINE_AA)
-        score = "warming up" if judged.verdict is None else f"{judged.verdict.score:.2f}"
-        said = f"{score} ALARM" if judged.is_alarm else score
-        text = f"{_clock(now)}  {said}"
+        text = f"{_clock(now)}  {words_for(judged)}"
         cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, PAPER, 3, cv2.LINE_AA)
         cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)
 
 
 def _even(side: float) -> int:
     return max(2, 2 * round(side / 2))
+
+
+def words_for(judged: JudgedFrame) -> str:
+    """Say a frame's score, or why it has none."""
+    if judged.verdict is not None:
+        return f"{judged.verdict.score:.2f}{' ALARM' if judged.is_alarm else ''}"
+    if judged.frame.frozen_since is not None:
+        return "frozen"
+    return "not judged" if judged.frame.is_late else "warming up"
 
 
 def _clock(seconds: float) -> str:

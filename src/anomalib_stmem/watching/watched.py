@@ -86,7 +86,7 @@ class Watched:
             began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
             self.results = VideoResults(self.folder, name, rate, films, self._margin, began, self._announce)
-        self.verdict, self.seconds = verdict, frame.seconds
+        self.verdict, self.seconds = self.verdict if frame.is_late else verdict, frame.seconds
         self.num_judged += verdict is not None
         self.num_frozen += frame.frozen_since is not None
         self.num_late += frame.is_late
