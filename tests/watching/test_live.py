@@ -175,6 +175,7 @@ def test_frozen_camera_is_an_event_of_its_own_and_no_movement(
     assert source["frames_frozen"] > 5
 
 
+@pytest.mark.slow
 def test_many_connections_cost_nothing_but_time(tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera that gives a few frames and breaks off, again and again."""
     monkeypatch.setattr(reader, "FIRST_WAIT", 0.01)
