@@ -357,6 +357,22 @@ def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(checkpoint: P
     assert len(set(seen.rates)) == 1
 
 
+def test_repeats_and_late_frames_are_normal_time_in_a_calibration() -> None:
+    """They count as the frame before them, so that an hour of video stays an hour."""
+    from anomalib_stmem.video.frame import Frame
+    from anomalib_stmem.watching.calibrate import _add
+
+    image, kept, times = np.zeros((4, 4, 3), np.uint8), [], []
+    for place, (seconds, late, repeats) in enumerate(
+        [(0.0, True, 0), (0.1, False, 0), (0.4, False, 2), (0.6, True, 1)]
+    ):
+        _add(kept, times, place, Frame(place, seconds, image, is_late=late, num_repeats=repeats))  # type: ignore[arg-type]
+    assert kept == [1, 1, 1, 2, 2, 2]
+    assert times == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    _add(kept, times, 9, Frame(9, 5.0, image, follows_gap=True, num_repeats=3))  # type: ignore[arg-type]
+    assert (kept[-2:], times[-1]) == ([2, 9], 5.0)
+
+
 def test_calibration_that_cannot_be_written_is_refused_before_the_video_is_seen(
     tmp_path: Path, checkpoint: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ def test_video_of_any_suffix_is_found_by_looking(tmp_path: Path, film: Path) -> 
     said: list[str] = []
     assert names(tmp_path, said) == ["1.dat", "2", "3.bak.mp4.1", "4.MP4", "5.ts"]
     (line,) = said
-    assert ": 3 files passed over, which hold no video (" in line
+    assert ": passed over as no video: 3 files (" in line
     assert all(name in line for name in ("6.bin", "notes", "labels.csv"))
 
 
@@ -45,7 +45,7 @@ def test_pictures_beside_videos_are_passed_over(tmp_path: Path, film: Path) -> N
     (tmp_path / "x").rmdir()
     said: list[str] = []
     assert names(tmp_path, said) == ["a.mp4"]
-    assert "1 file passed over, which hold no video (cover.png)" in said[0]
+    assert ": passed over as no video: 1 file (cover.png)" in said[0]
 
 
 def test_links_are_followed_once_and_hidden_folders_never(tmp_path: Path, film: Path) -> None:

@@ -1,4 +1,4 @@
-"""A camera of this machine, by cv2: it opens a camera again that was unplugged, and needs no format to be named."""
+"""A camera of this machine, by cv2, which opens it by its number on every system."""
 
 import cv2
 import numpy as np

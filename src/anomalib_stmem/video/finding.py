@@ -162,7 +162,7 @@ def _passed_over(paths: Sequence[Path], root: Path) -> str:
     names = ", ".join(shown(path.relative_to(root)) for path in paths[:NAMED])
     more = ", ..." if len(paths) > NAMED else ""
     files = f"{len(paths)} file{'s' if len(paths) > 1 else ''}"
-    return f"{shown(root)}: {files} passed over, which hold no video ({names}{more})."
+    return f"{shown(root)}: passed over as no video: {files} ({names}{more})."
 
 
 def _listed(suffixes: frozenset[str]) -> str:

@@ -47,6 +47,7 @@ class PicturesDecoder:
         self._rate, self._files, self._place = frame_rate or 1.0, files, -1
         self._starts, self.note = set(starts_after_gaps(files)), explain_gaps(files)
         self._picture: Picture | None = None
+        self._is_damaged: bool | None = None  # the file at hand; None until somebody asks
 
     @classmethod
     def of_folder(cls, folder: Path, frame_rate: float | None = None) -> "PicturesDecoder":
@@ -55,7 +56,7 @@ class PicturesDecoder:
 
     def advance(self) -> bool:
         """Go to the next file."""
-        self._place, self._picture = self._place + 1, None
+        self._place, self._picture, self._is_damaged = self._place + 1, None, None
         self.damage.num_seen = min(self._place + 1, len(self._files))
         return self._place < len(self._files)
 
@@ -86,17 +87,19 @@ class PicturesDecoder:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the file at hand cannot be used; it is decoded to know."""
-        try:
-            self.picture()
+        """Whether the file at hand cannot be used; it is decoded to know, and counted once."""
+        if self._is_damaged is None:
             complaint = self._complaint()
-        except DamagedPictureError as error:
-            complaint = str(error)
-        if complaint is not None:
-            self.damage.note(self.seconds, complaint)
-        return complaint is not None
+            self._is_damaged = complaint is not None
+            if complaint is not None:
+                self.damage.note(self.seconds, complaint)
+        return self._is_damaged
 
     def _complaint(self) -> str | None:
+        try:
+            self.picture()
+        except DamagedPictureError as error:
+            return str(error)
         file = self._files[self._place]
         data = file.read_bytes() if file.suffix.lower() in JPEG_SUFFIXES else b""
         complaint = _complaint_of_jpeg(data) if data.startswith(JPEG) else None

@@ -172,14 +172,17 @@ def _see(
 
 
 def _add(kept: list[Measured], times: list[float], measured: Measured | None, frame: Frame) -> None:
-    """Keep a measured frame, and before it those that repeated the picture before: they are normal video too."""
-    if measured is None or frame.is_late:
+    """Keep a measured frame, and before it those that repeated the picture before: they are normal video too.
+
+    A late frame shows two steps of movement, so it counts as the frame before it.
+    """
+    if measured is None or (frame.is_late and not times):
         return
     if times and not frame.follows_gap:
         step = (frame.seconds - times[-1]) / (frame.num_repeats + 1)
         times += [times[-1] + step * (place + 1) for place in range(frame.num_repeats)]
         kept += [kept[-1]] * frame.num_repeats
-    kept.append(measured)
+    kept.append(kept[-1] if frame.is_late else measured)
     times.append(frame.seconds)
 
 

@@ -137,8 +137,8 @@ class Watched:
             "frames_skipped": tally.skipped,
             "frames_repeated": tally.repeated,
             "frames_damaged": tally.damaged,
-            "frames_lost": tally.lost,  # not among those read
             "frames_dropped": reader.num_dropped,
+            "frames_lost": tally.lost,  # not among those read
             "frames_frozen": self.num_frozen,  # of the repeated ones
             "damaged_at": tally.damaged_seconds,
             "gaps": self.num_gaps,
