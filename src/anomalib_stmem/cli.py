@@ -190,7 +190,7 @@ def _calibrate(given: Namespace) -> int:
     said = f"{done.alarms_now} false alarms in {done.seconds:.0f} s of video ({done.num_frames} frames){before}."
     console.print(f"{said} {done.basis} Written: {done.path}", soft_wrap=True, highlight=False)
     for failure in done.failures:
-        print(f"stmem calibrate: {masked(failure)} The threshold rests on the rest.", file=sys.stderr)  # noqa: T201  # as above
+        print(f"stmem calibrate: {masked(failure)} The threshold rests on what could be read.", file=sys.stderr)  # noqa: T201  # as above
     return BAD_INPUT if done.failures else 0
 
 

@@ -152,7 +152,7 @@ def test_file_that_is_cut_off_keeps_what_was_judged(tmp_path: Path, said: Consol
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     outcome = watch.watch([str(video)], "m", tmp_path / "out", console=said)
     (failure,) = outcome.failures
-    assert re.search(r"cut off at 1\.\d s, and 2\.\d s are missing.* What could be decoded is judged", failure)
+    assert re.search(r"cut off at 1\.\d s, and 2\.\d s are missing.* What could be decoded is used", failure)
     assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) > 20
 
 

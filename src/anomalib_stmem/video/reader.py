@@ -209,7 +209,7 @@ class Reader(threading.Thread):
             raise SourceError(self._not_there(decoder.why_ended))
         said = decoder.damage.explain(self.source.shown, decoder.seconds)
         if said is not None and decoder.damage.is_grave:
-            msg = f"{said} What could be decoded is judged."
+            msg = f"{said} What could be decoded is used."
             raise SourceError(msg)
         if said is not None:
             self._tell(said)
