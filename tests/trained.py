@@ -33,6 +33,15 @@ def calibrated(**options: Any) -> STMem:
         distance = torch.tensor([name.startswith("distance") for name in MEASUREMENTS])
         model.model.head.lower.copy_(torch.where(distance, 0.0, -10.0))
         model.model.head.upper.copy_(torch.where(distance, 0.2, 10.0))
+        network = model.model
+        if network.appearance is not None:
+            network.appearance.set_grid(8, 2)
+            network.appearance.keep(torch.randn(min(5, len(network.appearance.items)), 112))
+        if network.head.fusion is not None:  # no source drowns the others
+            size = network.appearance.image_size if network.appearance else (16, 16)
+            normal = network.judge(torch.rand(4, 8, network.channels, *size) * 2 - 1).measurements
+            network.head.fusion.calibrate(network.head.by_source(normal.flatten(0, 1)))
+            network.head.fusion.peak.copy_(torch.tensor([0.5, 2.0, 5.0])[: len(network.head.sources)])
         processor = model.post_processor
         processor._image_threshold.fill_(0.7)
         processor.image_min.fill_(0.2)

@@ -15,6 +15,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.pre_processing import PreProcessor
 from anomalib.visualization import Visualizer
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -35,6 +36,8 @@ from .shell.archive_scores import ArchiveScores
 from .shell.batch import JudgedBatch, as_judged_batch
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
+from .shell.learn_looks import learn_looks
+from .shell.learn_scene import learn_peaks, learn_perspective
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
@@ -87,6 +90,15 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             ``patches``.
         score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
         score_relative: whether the error is scored as a share of the frame's motion; ``False`` is the paper.
+        score_perspective: whether errors are divided by what is usual at that height of the picture, learned from the
+            training video (:class:`~.model.perspective.Perspective`); ``False`` is the paper.
+        score_speed: whether the greatest speed counts too (:mod:`~.model.speed`); ``False`` is the paper.
+        appearance: whether it counts, too, how what moves looks (:class:`~.model.appearance.Appearance`); ``False`` is
+            the paper.
+        appearance_items: features that the memory of looks keeps.
+        appearance_cell: pixels of the frame, each way, that become one of its features: 2, 4, 8 or 16. ``None``
+            measures how high people are in the training video, and takes a fifth of it.
+        appearance_every: frames from one look to the next, at most ``window``. ``None`` looks five times a second.
         prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
         train_crop: height and width in pixels of the part of each clip that training looks at, chosen anew each time
             where something moves (:func:`~.model.crops.moving_crops`); multiples of 8 * ``stem``, and at most the
@@ -141,6 +153,12 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_area: AreaName = "patches",
         score_error: ErrorName = "temporal",
         score_relative: bool = True,
+        score_perspective: bool = True,
+        score_speed: bool = True,
+        appearance: bool = True,
+        appearance_items: int = 4000,
+        appearance_cell: Literal[2, 4, 8, 16] | None = None,
+        appearance_every: int | None = None,
         prediction_weight: float = 1.0,
         train_crop: tuple[int, int] | None = (96, 96),
         learning_rate: float = 2e-3,
@@ -159,6 +177,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             raise ValueError(msg)
         if train_crop is not None and any(side <= 0 or side % (8 * stem) for side in train_crop):
             msg = f"train_crop must be multiples of 8 * stem = {8 * stem}; got {list(train_crop)}."
+            raise ValueError(msg)
+        if appearance_every is not None and not 1 <= appearance_every <= window:
+            msg = f"appearance_every must be from 1 to window = {window}; got {appearance_every}."
             raise ValueError(msg)
         # Plain numbers: `anomalib benchmark` passes OmegaConf's list, with which no checkpoint could be loaded.
         image_size = (int(image_size[0]), int(image_size[1]))
@@ -181,6 +202,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
+        self._looks_due = False  # whether a training is to fill the memory of looks
         if options.compiled:
             self.model.compile_streams()
 
@@ -290,6 +312,28 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             named = {f"memory/{stream}/{scale}/{key}": value for key, value in health._asdict().items()}
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=batch_size)
 
+    def on_validation_start(self) -> None:
+        """Before the scores are calibrated, learn from the training video what they are relative to."""
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
+            self._learn_scene()
+
+    def on_train_epoch_end(self) -> None:
+        """Learn the same where nothing is validated."""
+        if not self.trainer.enable_validation:
+            self._learn_scene()
+
+    def _learn_scene(self) -> None:
+        network, clips = self.model, self.trainer.train_dataloader.dataset
+        prepare = getattr(self.pre_processor, "transform", None) or torch.nn.Identity()
+        was_training = network.training
+        network.eval()
+        learn_perspective(network, clips, prepare)
+        if network.appearance is not None and self._looks_due:
+            learn_looks(network, clips, prepare, self._options.appearance_cell, self._options.appearance_every)
+            self._looks_due = False
+        learn_peaks(network, clips, prepare)
+        network.train(was_training)
+
     def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
         """Judge the frames of each clip that are due; the post-processor calibrates on them."""
         del args, kwargs
@@ -323,7 +367,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         window = self.model.window
         first = int(batch.judged.any(dim=0).int().argmax())
         clips, due = batch.image[:, first - window :], batch.judged[:, first:]
-        judged = self.model.judge(clips)
+        judged = self.model.judge(clips, self._first_frames(batch, clips.shape[1]))
         # What pictures and controls look at: the judged frame and the one before it.
         batch.image = torch.stack([clips[:, window - 1 : -1][due], clips[:, window:][due]], dim=1)
         return batch.update(
@@ -333,6 +377,14 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             prediction=judged.prediction[due],
             measurements=judged.measurements[due],
         )
+
+    @staticmethod
+    def _first_frames(batch: JudgedBatch, length: int) -> list[int] | None:
+        """Return the number of each clip's first frame in its video, where the data says it."""
+        if batch.frames is None:
+            return None
+        last = batch.judged.sum(dim=1).cumsum(dim=0) - 1  # place of each clip's last frame, which is always judged
+        return (batch.frames[last] - length + 1).tolist()
 
     # -- training set-up ---------------------------------------------------------------------------------------------
 
@@ -364,6 +416,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             return
         if builtin_demo.is_wanted(self):
             builtin_demo.prepare(self)
+        if self.model.appearance is not None:  # now, and not after the training, so that it says now what it lacks
+            self.model.appearance.backbone.load_imagenet()
         if self._options.seed is not None:
             torch.set_rng_state(self._random_state)
         trainer = self.trainer
@@ -416,8 +470,11 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             self.post_processor.budget_in_force = self._learned_with["false_alarms_per_hour"]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the proportion of the training video's pictures, which later video must share."""
+        """Save the proportion of the training video's pictures, which later video must share; and looks in halves."""
         super().on_save_checkpoint(checkpoint)
+        for name in checkpoint["state_dict"]:
+            if name.startswith("model.appearance.backbone.") or name == "model.appearance.items":
+                checkpoint["state_dict"][name] = checkpoint["state_dict"][name].half()
         checkpoint[TRAINING_VIDEO] = {"proportion": self._proportion}
 
     def on_test_start(self) -> None:
@@ -430,3 +487,4 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         """From here on the weights are those of these options, and of this video."""
         self._learned_with = dict(self.hparams)
         self._proportion = proportion_of(getattr(self.trainer, "datamodule", None))
+        self._looks_due = True

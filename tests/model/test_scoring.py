@@ -10,17 +10,23 @@ from anomalib_stmem.model.scoring import (
     error_maps,
     measure,
     memory_distance,
-    motion_of,
+    motion_map,
     psnr,
 )
+
+
+def measured(maps: dict, motion: torch.Tensor | None = None) -> torch.Tensor:
+    """Measure errors alone."""
+    blurred = {name: blur(error) for name, error in maps.items()}
+    return measure(maps, blurred, {}, {"motion": torch.zeros(1, 1) if motion is None else motion})
 
 
 def test_psnr_follows_equation_14() -> None:
     final, actual = torch.rand(1, 1, 3, 8, 8) * 2 - 1, torch.rand(1, 1, 3, 8, 8) * 2 - 1
     maps = error_maps({"sum": final - actual})
-    measured = measure(maps, {}, torch.zeros(1, 1))
+    row = measured(maps)
     column = MEASUREMENTS.index("psnr_frame_sum")
-    assert float(measured[0, 0, column]) == pytest.approx(reference.psnr(final, actual), rel=1e-5)
+    assert float(row[0, 0, column]) == pytest.approx(reference.psnr(final, actual), rel=1e-5)
 
 
 def test_repeated_frame_has_a_finite_psnr() -> None:
@@ -52,7 +58,7 @@ def test_patch_finds_the_small_figure_that_the_frame_dilutes() -> None:
     quiet, figure = torch.full((1, 1, 64, 64), 0.01), torch.full((1, 1, 64, 64), 0.008)
     figure[..., 20:25, 30:35] = 0.05
     frame, patch = (MEASUREMENTS.index(f"psnr_{area}_sum") for area in ("frame", "patch"))
-    of_quiet, of_figure = (measure({"sum": maps}, {}, torch.zeros(1, 1))[0, 0] for maps in (quiet, figure))
+    of_quiet, of_figure = (measured({"sum": maps})[0, 0] for maps in (quiet, figure))
     assert of_figure[frame] > of_quiet[frame]
     assert of_figure[patch] < of_quiet[patch]
 
@@ -60,8 +66,8 @@ def test_patch_finds_the_small_figure_that_the_frame_dilutes() -> None:
 def test_patches_are_the_root_mean_square_of_the_blurred_error() -> None:
     error = torch.randn(1, 1, 1, 16, 16)
     column = MEASUREMENTS.index("psnr_patches_sum")
-    measured = measure(error_maps({"sum": error}), {}, torch.zeros(1, 1))[0, 0, column]
-    assert float(measured) == pytest.approx(reference.patches_psnr(error[0, 0, 0], side=3), rel=1e-5)
+    value = measured(error_maps({"sum": error}))[0, 0, column]
+    assert float(value) == pytest.approx(reference.patches_psnr(error[0, 0, 0], side=3), rel=1e-5)
 
 
 def test_figure_counts_more_in_patches_than_in_the_frame_and_less_than_in_its_worst_patch() -> None:
@@ -69,8 +75,7 @@ def test_figure_counts_more_in_patches_than_in_the_frame_and_less_than_in_its_wo
     figure = torch.zeros(1, 1, 64, 64)
     figure[..., 16:32, 16:32] = 0.01 * 64 * 64 / (16 * 16)  # the same error in all
     shift = [
-        float(measure({"sum": spread}, {}, torch.zeros(1, 1))[0, 0, column])
-        - float(measure({"sum": figure}, {}, torch.zeros(1, 1))[0, 0, column])
+        float(measured({"sum": spread})[0, 0, column]) - float(measured({"sum": figure})[0, 0, column])
         for column in (MEASUREMENTS.index(f"psnr_{area}_sum") for area in ("frame", "patches", "patch"))
     ]
     assert shift[0] == pytest.approx(0, abs=1e-4)
@@ -100,7 +105,7 @@ def test_frozen_bounds_do_not_divide_by_zero() -> None:
 
 def test_relative_error_is_its_share_of_the_motion() -> None:
     error, difference = torch.rand(1, 6, 3, 8, 8), torch.rand(1, 6, 3, 8, 8)
-    measurements = measure(error_maps({"sum": error, "temporal": error}), {}, motion_of(difference))[0]
+    measurements = measured(error_maps({"sum": error, "temporal": error}), motion_map(difference).mean(dim=(-2, -1)))[0]
     head = ScoreHead("frame", "temporal", 1.0, relative=True)
     head.calibrate(measurements)
     mse, motion = ((part[0] / 2).square().mean(dim=(1, 2, 3)) for part in (error, difference))

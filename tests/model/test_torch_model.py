@@ -6,17 +6,25 @@ import torch
 from torch._dynamo.testing import CompileCounter
 from trained import awaken
 
+from anomalib_stmem.model.appearance import Appearance
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.memory import Recall
 from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 
-def build(streams: str = "both", relative: bool = False, **options) -> STMemModel:  # noqa: ANN003
+def build(streams: str = "both", relative: bool = False, sources: bool = False, **options) -> STMemModel:  # noqa: ANN003
     defaults = {"channels": 1, "width": 4, "stem": 1, "memory_items": 5}
     torch.manual_seed(0)
-    head = ScoreHead("patch", "sum", 0.8, relative)
-    network = STMemModel(Architecture(**(defaults | options)), head, streams, "float32")
+    head = ScoreHead("patch", "sum", 0.8, relative, perspective=sources, speed=sources, looks=sources)
+    appearance = Appearance(3, (16, 32)) if sources else None
+    network = STMemModel(Architecture(**(defaults | options)), head, streams, "float32", appearance)
+    if appearance is not None:
+        appearance.keep(torch.randn(3, 112))
+        appearance.set_grid(cell=4, every=1)
+        appearance.still.fill_(0.2)
+        head.perspective.slope.normal_()
+        head.perspective.centre.fill_(0.4)
     awaken(network)
     for module in network.modules():  # running statistics that are not the identity
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -49,6 +57,8 @@ ABLATIONS = [
     {"window": 7},
     {"residual": False},
     {"relative": True},
+    {"sources": True},
+    {"sources": True, "channels": 3, "streams": "temporal"},
 ]
 
 
@@ -85,10 +95,27 @@ def test_stream_expects_what_the_clip_expects(options: dict) -> None:
                     torch.testing.assert_close(state[f"distance_{name}"], judged.measurements[:, step, column])
             if "sum" in state:
                 torch.testing.assert_close(state["sum"], expected.final[:, step], atol=1e-5, rtol=1e-4)
+        if network.appearance is not None:
+            state |= network.look(long[:, frame], state["frame"])._asdict()
         measurements, anomaly_map, state = network.step(long[:, frame], state)
         if frame >= t:
             torch.testing.assert_close(network.head(measurements), judged.score[:, frame - t], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(anomaly_map, judged.anomaly_map[:, frame - t, None], atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_each_look_serves_until_the_next_wherever_a_clip_begins() -> None:
+    network = build(sources=True)
+    network.appearance.set_grid(cell=4, every=3)
+    long, t = clips(frames=14), network.window
+    whole = network.judge(long)
+    place = MEASUREMENTS.index("looks")
+    for start in range(14 - t):
+        window = network.judge(long[:, start : start + t + 1], [start, start])
+        torch.testing.assert_close(window.score[:, 0], whole.score[:, start], atol=1e-5, rtol=1e-5)
+        due = start + t - (start + t) % 3
+        looked = network.look(long[:, due], long[:, due - 1])
+        torch.testing.assert_close(whole.measurements[:, start, place], looked.surprise.amax(dim=(1, 2)))
 
 
 @pytest.mark.parametrize("streams", ["both", "spatial", "temporal"])
@@ -132,7 +159,7 @@ def _map(recall: Recall) -> torch.Tensor:
 def test_network_says_which_measurements_it_takes(options: dict, lacking: list[str]) -> None:
     left_out = set(MEASUREMENTS) - set(build(**options).measured)
     kinds = {name if name.startswith("distance") else name.split("_")[-1] for name in left_out}
-    assert sorted(kinds) == lacking
+    assert sorted(kinds - {"speed", "looks"}) == lacking
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 7}], ids=str)

@@ -10,6 +10,7 @@ import torch
 from trained import calibrated
 
 from anomalib_stmem import FrameStream, FrameStreams, STMem
+from anomalib_stmem.runtime.backend import looks_beside
 from anomalib_stmem.runtime.export import export_step, to_openvino
 from anomalib_stmem.runtime.open_backend import open_backend
 from anomalib_stmem.runtime.step import StreamStep
@@ -33,6 +34,8 @@ def step_file(model: STMem, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def openvino_file(step_file: Path) -> Path:
+    looks = looks_beside(step_file)
+    to_openvino(looks, looks.with_suffix(".xml"), None, ())
     return to_openvino(step_file, step_file.with_suffix(".xml"), None, ())
 
 
@@ -97,7 +100,14 @@ def test_info_travels_with_the_file(model: STMem, step_file: Path, openvino_file
 
 def test_stream_only_runs_what_the_score_needs() -> None:
     names = set(TorchBackend(StreamStep(calibrated(score_error="temporal").trained)).info.state)
-    assert names == {"frame", "temporal", *(f"past_temporal_{place}" for place in range(3))}
+    assert names == {"frame", "temporal", *(f"past_temporal_{place}" for place in range(3)), "surprise", "nearest"}
+
+
+def test_looks_that_were_left_behind_are_missed(step_file: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "stream.onnx"
+    alone.write_bytes(step_file.read_bytes())
+    with pytest.raises(FileNotFoundError, match=r"stream_looks\.onnx\. stream\.onnx needs it beside itself"):
+        FrameStream(alone)
 
 
 def test_folding_changes_nothing(model: STMem) -> None:

@@ -10,20 +10,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from .fusion import Fusion
 from .memory import Recall
+from .perspective import Perspective
 
 ErrorName = Literal["sum", "spatial", "temporal", "both"]
 AreaName = Literal["frame", "patches", "patch"]
 
 ERRORS: tuple[ErrorName, ...] = ("sum", "spatial", "temporal", "both")
 AREAS: tuple[AreaName, ...] = ("frame", "patches", "patch")
-# The columns of a measurement, in order: P of each error over each area, D_i, D_x, and the mean squared difference to
-# the frame before.
+# The columns of a measurement, in order: P of each error over each area, D_i, D_x, the mean squared difference to the
+# frame before, the greatest speed of a patch, and the greatest surprise at how something looks.
 MEASUREMENTS: tuple[str, ...] = (
     *(f"psnr_{area}_{error}" for area in AREAS for error in ERRORS),
-    "distance_spatial",
-    "distance_temporal",
-    "motion",
+    *("distance_spatial", "distance_temporal", "motion", "speed", "looks"),
 )
 
 LOWEST_ERROR = 1e-10  # a repeated frame can be predicted exactly; its PSNR is then 100 dB and not infinite
@@ -62,37 +62,40 @@ def memory_distance(recall: Recall) -> Tensor:
     return (2 - 2 * nearest[..., 0]).clamp_min(0).sqrt().mean(dim=-1)
 
 
-def motion_of(difference: Tensor) -> Tensor:
-    """Average squared ``(b, s, c, h, w)`` differences to the frame before: ``(b, s)`` on the scale of Eq. (14)."""
-    return (difference / 2).square().mean(dim=(-3, -2, -1))
+def motion_map(difference: Tensor) -> Tensor:
+    """Square ``(b, s, c, h, w)`` differences to the frame before: ``(b, s, h, w)`` on the scale of Eq. (14)."""
+    return (difference / 2).square().mean(dim=2)
 
 
 def measure(
     maps: dict[ErrorName, Tensor],
+    blurred: dict[ErrorName, Tensor],
     distances: dict[str, Tensor],
-    motion: Tensor,
+    others: dict[str, Tensor],
     wanted: Collection[str] = MEASUREMENTS,
 ) -> Tensor:
     """Measure every judged frame.
 
     Args:
         maps: from :func:`error_maps`; an error that a single-stream network lacks is measured as ``sum``.
+        blurred: the same after :func:`blur`; only those over patches that are wanted.
         distances: ``spatial`` and ``temporal`` memory distances ``(b, s)``; a missing one is measured as 0.
-        motion: ``(b, s)``, from :func:`motion_of`.
+        others: ``(b, s)`` each by name: ``motion``, the mean of :func:`motion_map`, and, where they are scored,
+            ``speed`` and ``looks``.
         wanted: which of :data:`MEASUREMENTS`; the others are left at 0.
 
     Returns:
         ``(b, s, len(MEASUREMENTS))``, float32.
     """
-    columns = {"motion": motion} | {f"distance_{stream}": distance for stream, distance in distances.items()}
+    columns = others | {f"distance_{stream}": distance for stream, distance in distances.items()}
     for name in ERRORS:
         if f"psnr_frame_{name}" in wanted:
             columns[f"psnr_frame_{name}"] = psnr(error_of(maps, name).mean(dim=(-2, -1)))
         if f"psnr_patches_{name}" in wanted:
-            columns[f"psnr_patches_{name}"] = psnr(blur(error_of(maps, name)).square().mean(dim=(-2, -1)).sqrt())
+            columns[f"psnr_patches_{name}"] = psnr(error_of(blurred, name).square().mean(dim=(-2, -1)).sqrt())
         if f"psnr_patch_{name}" in wanted:
-            columns[f"psnr_patch_{name}"] = psnr(blur(error_of(maps, name)).amax(dim=(-2, -1)))
-    nothing = torch.zeros_like(motion)
+            columns[f"psnr_patch_{name}"] = psnr(error_of(blurred, name).amax(dim=(-2, -1)))
+    nothing = torch.zeros_like(others["motion"])
     return torch.stack([columns.get(name, nothing) for name in MEASUREMENTS], dim=-1)
 
 
@@ -110,6 +113,8 @@ def min_max(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 class ScoreHead(nn.Module):
     """``S = lambda (1 - g(P)) + (1-lambda)/2 g(D_i) + (1-lambda)/2 g(D_x)`` (Eq. 16); higher is more anomalous.
 
+    With speed or looks, this is the source ``motion`` of a :class:`~.fusion.Fusion`.
+
     The bounds of ``g`` and the usual motion are buffers, learned from normal video by :meth:`calibrate`, so a live
     score needs no future. For the paper's protocol, which takes bounds from each test video, call :meth:`fuse` with
     that video's.
@@ -122,6 +127,10 @@ class ScoreHead(nn.Module):
         prediction_weight: ``lambda``, the share of P; 0.8 in the paper. 1 leaves the memory distances out.
         relative: whether P is of the error's share in the frame's motion, ``mse / (motion + usual motion)``: a crowd
             leaves more unexplained than one walker, and is no more abnormal. ``False`` is the paper.
+        perspective: whether errors and motion are taken relative to what is usual at that height of the picture
+            (:class:`~.perspective.Perspective`). ``False`` is the paper.
+        speed: whether the greatest speed counts, too.
+        looks: whether it counts how something looks, too.
 
     Raises:
         ValueError: an argument is not one of its choices or outside [0, 1].
@@ -131,7 +140,16 @@ class ScoreHead(nn.Module):
     upper: Tensor
     usual_motion: Tensor  # scalar: mean of normal video
 
-    def __init__(self, area: AreaName, error: ErrorName, prediction_weight: float, relative: bool = False) -> None:
+    def __init__(
+        self,
+        area: AreaName,
+        error: ErrorName,
+        prediction_weight: float,
+        relative: bool = False,
+        perspective: bool = False,
+        speed: bool = False,
+        looks: bool = False,
+    ) -> None:
         super().__init__()
         if f"psnr_{area}_{error}" not in MEASUREMENTS:
             msg = f"score_area must be one of {AREAS} and score_error one of {ERRORS}; got {area!r} and {error!r}."
@@ -146,17 +164,37 @@ class ScoreHead(nn.Module):
         self.register_buffer("lower", torch.where(distance, 0.0, error_span[0]))
         self.register_buffer("upper", torch.where(distance, 2.0, error_span[1]))
         self.register_buffer("usual_motion", torch.tensor(1e-3))
+        self.perspective = Perspective((*ERRORS, "motion", "speed")) if perspective else None
+        self.sources = ("motion", *["speed"] * speed, *["looks"] * looks)
+        self.fusion = Fusion(self.sources) if len(self.sources) > 1 else None
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of the measurements that decide the score."""
         distances = ("distance_spatial", "distance_temporal") if self.prediction_weight < 1 else ()
         motion = ("motion",) if self.relative else ()
-        return (f"psnr_{self.area}_{self.error}", *distances, *motion)
+        return (f"psnr_{self.area}_{self.error}", *distances, *motion, *self.sources[1:])
+
+    def in_perspective(self, name: str, maps: Tensor) -> Tensor:
+        """Divide ``(..., h, w)`` maps of an error, ``motion`` or ``speed`` by what is usual, if this head does so."""
+        return maps if self.perspective is None else maps / self.perspective.profile(name, maps.shape[-2])
 
     def forward(self, measurements: Tensor) -> Tensor:
-        """Score ``(..., len(MEASUREMENTS))`` with the calibrated bounds."""
-        return self.fuse(self.compensate(measurements), self.lower, self.upper)
+        """Score ``(..., len(MEASUREMENTS))`` with what was learned from normal video."""
+        scores = self.by_source(measurements)
+        return scores[..., 0] if self.fusion is None else self.fusion(scores)
+
+    def by_source(self, measurements: Tensor) -> Tensor:
+        """Return the score of each of ``sources``, each on its own scale: ``(..., len(sources))``."""
+        motion = self.fuse(self.compensate(measurements), self.lower, self.upper)
+        others = [measurements[..., MEASUREMENTS.index(name)] for name in self.sources[1:]]
+        return torch.stack([motion, *others], dim=-1)
+
+    def odd(self, measurements: Tensor) -> Tensor:
+        """Say how odd each source is, ``(..., len(sources))``: above 0 where normal video never was so odd."""
+        if self.fusion is None:
+            return torch.zeros_like(measurements[..., :1])
+        return self.fusion.standardised(self.by_source(measurements)) - self.fusion.highest
 
     def compensate(self, measurements: Tensor) -> Tensor:
         """Take every PSNR in ``(..., len(MEASUREMENTS))`` relative to the frame's motion, if this head is so."""
@@ -177,12 +215,24 @@ class ScoreHead(nn.Module):
         return self.prediction_weight * (1 - column[prediction]) + (1 - self.prediction_weight) * distances
 
     def calibrate(self, measurements: Tensor) -> None:
-        """Take usual motion and bounds of ``g`` from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
+        """Learn the scales of this head from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
         self.usual_motion.copy_(measurements[:, MEASUREMENTS.index("motion")].mean())
         compensated = self.compensate(measurements)
         self.lower.copy_(compensated.amin(dim=0))
         self.upper.copy_(compensated.amax(dim=0))
+        if self.fusion is not None:
+            self.fusion.calibrate(self.by_source(measurements))
 
-    def shown(self, maps: dict[ErrorName, Tensor]) -> Tensor:
-        """The map that explains the score: ``(b, s, h, w)``, the scored error averaged over patches."""
-        return blur(error_of(maps, self.error))
+    def shown(self, blurred: dict[ErrorName, Tensor], others: dict[str, Tensor]) -> Tensor:
+        """The map that explains the score: ``(b, s, h, w)``.
+
+        Args:
+            blurred: errors, averaged over patches; of those the scored one.
+            others: maps of the other sources, each of a size of its own.
+        """
+        error = error_of(blurred, self.error)
+        if self.fusion is None:
+            return error
+        size = error.shape[-2:]
+        enlarged = [F.interpolate(others[name], size, mode="bilinear") for name in self.sources[1:]]
+        return self.fusion.fuse_maps([error, *enlarged])

@@ -11,11 +11,13 @@ A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each fra
 (:meth:`STMemModel.step`). All three give the same numbers.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .appearance import Appearance, Looks
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
 from .scoring import (
     AREAS,
@@ -23,11 +25,13 @@ from .scoring import (
     MEASUREMENTS,
     ErrorName,
     ScoreHead,
+    blur,
     error_maps,
     measure,
     memory_distance,
-    motion_of,
+    motion_map,
 )
+from .speed import speed_map
 
 Streams = Literal["both", "spatial", "temporal"]
 Precision = Literal["auto", "float32", "bf16"]
@@ -51,7 +55,7 @@ class Judgement(NamedTuple):
     prediction: Tensor  # (b, s, c, h, w): the final frame Y_hat
     measurements: Tensor  # (b, s, len(MEASUREMENTS))
     score: Tensor  # (b, s): S of Eq. (16), calibrated on normal video
-    anomaly_map: Tensor  # (b, s, h, w): squared error on the [0, 1] scale
+    anomaly_map: Tensor  # (b, s, h, w): squared error on the [0, 1] scale; with speed and looks, in units of all
 
 
 class Judged(NamedTuple):
@@ -77,6 +81,7 @@ class STMemModel(nn.Module):
         streams: ``both``, or one alone (Table IV). The spatial stream alone takes ``Y_hat_f = I_hat_f``, the temporal
             one ``Y_hat_f = I_{f-1} + X_hat_{f-1}``, so that all rows judge the same frames.
         precision: ``bf16`` runs the convolutions in bfloat16; ``auto`` does so where the device has units for it.
+        appearance: judges looks, where the head wants it.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class STMemModel(nn.Module):
         head: ScoreHead,
         streams: Streams = "both",
         precision: Precision = "auto",
+        appearance: Appearance | None = None,
     ) -> None:
         super().__init__()
         self.window = architecture.window
@@ -95,6 +101,7 @@ class STMemModel(nn.Module):
         self.spatial = StreamNetwork(architecture) if streams != "temporal" else None
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
+        self.appearance = appearance
         self.to(memory_format=fastest_layout())
 
     def compile_streams(self, **options: Any) -> None:  # noqa: ANN401
@@ -140,10 +147,15 @@ class STMemModel(nn.Module):
         errors["sum"] = final - judged
         return Expectation(spatial, temporal, final, errors)
 
-    def judge(self, clips: Tensor) -> Judgement:
-        """Score every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1]."""
+    def judge(self, clips: Tensor, first: Sequence[int] | None = None) -> Judgement:
+        """Score every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1].
+
+        Args:
+            clips: which.
+            first: number in its video of each clip's first frame; 0 by default. It decides at which frames
+                :class:`~.appearance.Appearance` looks.
+        """
         expected = self.expect(clips)
-        maps = error_maps(expected.errors)
         distances = {}
         for name, stream in (("spatial", expected.spatial), ("temporal", expected.temporal)):
             if stream is not None and stream.recalls:
@@ -153,9 +165,53 @@ class STMemModel(nn.Module):
                 # temporal stream Y_hat_f rests on I_hat_{f-1}, alone on I_hat_f.
                 steps = slice(None, -1) if name == "spatial" and expected.temporal is not None else slice(1, None)
                 distances[name] = (by_step[steps] if name == "spatial" else by_step).T
-        motion = motion_of(frame_differences(clips)[:, self.window - 1 :])
-        measurements = measure(maps, distances, motion)
-        return Judgement(expected.final, measurements, self.head(measurements), self.head.shown(maps))
+        surprise = None
+        if self.appearance is not None and first is None:
+            surprise = self._surprise_of(clips, 0)
+        elif self.appearance is not None:  # one by one: each has a phase of its own
+            clip_by_clip = zip(clips.split(1), first or (), strict=True)
+            surprise = torch.cat([self._surprise_of(clip, start) for clip, start in clip_by_clip])
+        frames, before = clips[:, self.window :], clips[:, self.window - 1 : -1]
+        measurements, anomaly_map = self._assess(expected.errors, frames, before, distances, surprise)
+        return Judgement(expected.final, measurements, self.head(measurements), anomaly_map)
+
+    def _assess(
+        self,
+        errors: dict[ErrorName, Tensor],
+        frames: Tensor,
+        before: Tensor,
+        distances: dict[str, Tensor],
+        surprise: Tensor | None,
+        wanted: Collection[str] = MEASUREMENTS,
+    ) -> tuple[Tensor, Tensor]:
+        """Measure ``(b, s, c, h, w)`` frames, and draw the map that explains it."""
+        head = self.head
+        maps = {name: head.in_perspective(name, error) for name, error in error_maps(errors).items()}
+        scored = head.error if head.error in maps else "sum"
+        blurred = {name: blur(error) for name, error in maps.items() if name == scored or wanted is MEASUREMENTS}
+        motion = head.in_perspective("motion", motion_map(frames - before))
+        others: dict[str, Tensor] = {}
+        if "speed" in head.sources:
+            speed = speed_map(frames.flatten(0, 1), before.flatten(0, 1)).unflatten(0, frames.shape[:2])
+            others["speed"] = blur(head.in_perspective("speed", speed))
+        if surprise is not None:
+            others["looks"] = surprise
+        greatest = {name: values.amax(dim=(-2, -1)) for name, values in others.items()}
+        measurements = measure(maps, blurred, distances, {"motion": motion.mean(dim=(-2, -1))} | greatest, wanted)
+        return measurements, head.shown(blurred, others)
+
+    def _surprise_of(self, clips: Tensor, first: int) -> Tensor:
+        """Return the latest surprise at each judged frame, ``(b, s, h', w')``; each look serves until the next."""
+        appearance = self.appearance
+        assert appearance is not None  # noqa: S101  # the caller looked
+        latest = [place - (first + place) % appearance.every for place in range(self.window, clips.shape[1])]
+        seen = {place: appearance(clips[:, place], clips[:, place - 1]).surprise for place in sorted(set(latest))}
+        return torch.stack([seen[place] for place in latest], dim=1)
+
+    def look(self, frames: Tensor, before: Tensor) -> Looks:
+        """Compare how ``(b, c, h, w)`` frames look, whose frames before are given, with normal video."""
+        assert self.appearance is not None  # noqa: S101  # streams ask only where there is one
+        return self.appearance(frames, before)
 
     def forward(self, clips: Tensor) -> Judged:
         """Judge every judgeable frame of ``(b, n, c, h, w)`` clips, clip by clip: one row per judged frame.
@@ -177,6 +233,7 @@ class STMemModel(nn.Module):
         if len(own) == 2:
             lacking -= {f"psnr_{area}_both" for area in AREAS}
         lacking |= {f"distance_{name}" for name in ("spatial", "temporal") if name not in remembers}
+        lacking |= {name for name in ("speed", "looks") if name not in self.head.sources}
         return tuple(name for name in MEASUREMENTS if name not in lacking)
 
     # -- streams -----------------------------------------------------------------------------------------------------
@@ -193,7 +250,8 @@ class STMemModel(nn.Module):
         """Return the state of streams that have seen nothing; zeros, one row per video, whatever their length.
 
         ``frame (b, c, h, w)`` is the latest frame; ``spatial``, ``temporal`` and ``sum`` are what is expected of the
-        next; ``past_*`` what the temporal shifts hold back; ``distance_*`` the memory distances behind ``sum``.
+        next; ``past_*`` what the temporal shifts hold back; ``distance_*`` the memory distances behind ``sum``;
+        ``surprise`` and ``nearest`` what the latest :meth:`look` has found, which :meth:`step` takes as it is.
         """
         blank = next(self.parameters()).new_zeros(num_videos, self.channels, *size_hw)
         streams = self.scored_streams
@@ -206,6 +264,9 @@ class STMemModel(nn.Module):
         if self.head.prediction_weight < 1:
             waits = ("distance_next_spatial",) if len(streams) == 2 else ()
             state |= dict.fromkeys((*(f"distance_{name}" for name in streams), *waits), blank[:, 0, 0, 0])
+        if self.appearance is not None:
+            state["surprise"] = blank.new_zeros(num_videos, *self.appearance.size)
+            state["nearest"] = blank[:, 0, 0, 0]
         return state
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
@@ -222,7 +283,8 @@ class STMemModel(nn.Module):
         """
         difference = frames - state["frame"]
         measurements, anomaly_map = self._measure_next(frames, difference, state)
-        new = {"frame": frames}
+        # Copies, since exporters rename what is both an input and an output.
+        new = {"frame": frames} | {name: state[name].clone() for name in ("surprise", "nearest") if name in state}
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._use_bfloat16(frames.device)):
             for name, stream in self.scored_streams.items():
                 places = range(len(stream.encoder.shifts))
@@ -249,12 +311,13 @@ class STMemModel(nn.Module):
         if "temporal" in state:
             errors["temporal"] = (state["temporal"] - difference)[:, None]
         errors["sum"] = (state["sum"] - frames)[:, None] if "sum" in state else next(iter(errors.values()))
-        maps = error_maps(errors)
         distances = {
             name: state[f"distance_{name}"][:, None] for name in self.scored_streams if f"distance_{name}" in state
         }
-        measurements = measure(maps, distances, motion_of(difference[:, None]), self.head.wanted)
-        return measurements[:, 0], self.head.shown(maps)
+        surprise = state["surprise"][:, None] if "surprise" in state else None
+        seen, before = frames[:, None], state["frame"][:, None]
+        measurements, anomaly_map = self._assess(errors, seen, before, distances, surprise, self.head.wanted)
+        return measurements[:, 0], anomaly_map
 
     def _update_memories(self, *predictions: StreamPrediction | None) -> None:
         for stream, prediction in zip((self.spatial, self.temporal), predictions, strict=True):

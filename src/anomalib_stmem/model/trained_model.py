@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
+from .appearance import Appearance
 from .autoencoder import Architecture
 from .calibration import CHECKPOINT_NAMES, Calibration
 from .checkpoint import FIXED_BY_CHECKPOINT, as_list, proportion_in, read_checkpoint
@@ -166,10 +168,13 @@ def as_trained(source: ModelOrPath) -> TrainedModel:
 def build_network(options: Mapping[str, Any]) -> STMemModel:
     """Make the network that the options of :class:`~anomalib_stmem.STMem` describe, with first weights."""
     architecture = Architecture(**{name: options[name] for name in Architecture.__dataclass_fields__})
-    head = ScoreHead(
-        options["score_area"], options["score_error"], options["prediction_weight"], options["score_relative"]
-    )
-    return STMemModel(architecture, head, options["streams"], options["precision"])
+    scored = ("score_area", "score_error", "prediction_weight", "score_relative", "score_perspective", "score_speed")
+    head = ScoreHead(*(options[name] for name in (*scored, "appearance")))
+    appearance = None
+    if options["appearance"]:
+        with torch.random.fork_rng(devices=[]):  # the streams start the same with and without it
+            appearance = Appearance(options["appearance_items"], options["image_size"])
+    return STMemModel(architecture, head, options["streams"], options["precision"], appearance)
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """A frame and what the model says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ class Verdict:
     score: float  # in (0, 1), 0.5 at the threshold; raw where the model is not calibrated
     is_anomalous: bool | None  # None where the model has no threshold
     anomaly_map: NDArray[np.float32]  # (h, w) of the model's image size, on the scale of the score
+    odd: dict[str, float] = field(
+        default_factory=dict
+    )  # of each source of the score; above 0 as normal video never was
+    nearest: int | None = None  # the item of the memory of looks that is nearest to what looks oddest
 
 
 @dataclass(frozen=True)

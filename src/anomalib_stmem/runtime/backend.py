@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .step_info import StepInfo
 
 Array = NDArray[Any]
-Answers = tuple[Array, Array, Array]  # score (b,), label (b,), map (b, 1, h, w)
+Answers = tuple[Array, Array, Array, Array]  # score (b,), label (b,), map (b, 1, h, w), odd (b, sources)
 State = dict[str, Any]  # parts (b, ...) by name, arrays or tensors of the runtime; rows are indexed as numpy has it
 
 METADATA_KEY = "anomalib_stmem"  # under which an exported file holds its StepInfo
@@ -25,6 +25,10 @@ class Backend(Protocol):
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:
         """Judge ``(b, 3, h, w)`` float32 frames in [0, 1]; return answers and the new state."""
+        ...
+
+    def look(self, frames: Array, before: Any) -> State:
+        """See how such frames look, whose frames before are parts of a state; return parts of the state."""
         ...
 
     def to_state(self, part: Array) -> Any:  # array or tensor of the runtime
@@ -84,6 +88,24 @@ def openvino_core() -> Any:
     core = need("openvino").Core()
     core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return core
+
+
+def looks_beside(path: Path) -> Path:
+    """Return where the graph of looks lies that belongs to a streaming step."""
+    return path.with_name(f"{path.stem}_looks{path.suffix}")
+
+
+def need_looks(path: Path, info: StepInfo) -> Path | None:
+    """Find the graph of looks that belongs to a streaming step; ``None`` where it needs none.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    looks = looks_beside(path)
+    if info.look_every and not looks.is_file():
+        msg = f"There is no {looks.resolve()}. {path.name} needs it beside itself: copy what `anomalib export` wrote."
+        raise FileNotFoundError(msg)
+    return looks if info.look_every else None
 
 
 def read_info(held: str | None, path: Path) -> StepInfo:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ..model.torch_model import Judged
 from ..model.trained_model import TrainedModel
-from .backend import METADATA_KEY, need, openvino_core
+from .backend import METADATA_KEY, looks_beside, need, openvino_core
 from .quantisation import quantise
-from .step import StreamStep
-from .step_info import OUTPUTS
+from .step import LookStep, StreamStep
+from .step_info import LOOK_INPUTS, LOOK_OUTPUTS, OUTPUTS
 
 OPSET = 18
 
@@ -77,6 +77,8 @@ def export_clips(trained: TrainedModel, path: Path, clip_length: int | None = No
 def export_step(trained: TrainedModel, path: Path, **options: Any) -> Path:
     """Write the streaming step as ONNX, with its :class:`~.step_info.StepInfo` in the metadata.
 
+    Where looks count, their graph is written beside it (:func:`~.backend.looks_beside`).
+
     Args:
         trained: the model.
         path: of the ``.onnx`` file.
@@ -90,6 +92,10 @@ def export_step(trained: TrainedModel, path: Path, **options: Any) -> Path:
     graph = onnx.load(str(written))
     graph.metadata_props.add(key=METADATA_KEY, value=step.info.to_json())
     onnx.save(graph, str(written))
+    if step.info.look_every:
+        look = LookStep(trained)
+        example = (example[0], state["frame"])
+        _write(look, example, list(LOOK_INPUTS), list(LOOK_OUTPUTS), looks_beside(path), options)
     return written
 
 
@@ -141,7 +147,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _write(
-    graph: ClipGraph | StreamStep,
+    graph: ClipGraph | StreamStep | LookStep,
     example: tuple[Tensor, ...],
     inputs: list[str],
     outputs: list[str],
@@ -152,7 +158,8 @@ def _write(
     graph.trained.network.precision = "float32"  # which precision is computed in is the runtime's choice
     path.parent.mkdir(parents=True, exist_ok=True)
     first = {0: torch.export.Dim("batch", min=1, max=4096)}
-    shapes = (first, tuple(first for _ in example[1:])) if len(example) > 1 else (first,)
+    # The step takes its state as one tuple.
+    shapes = (first, tuple(first for _ in example[1:])) if isinstance(graph, StreamStep) else (first,) * len(example)
     settings = {"opset_version": OPSET, "dynamo": True, "external_data": False, "verbose": False} | options
     with torch.no_grad(), _quiet():
         torch.onnx.export(

@@ -3,8 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from .backend import METADATA_KEY, Answers, Array, NumpyState, State, need, num_threads, openvino_core, read_info
-from .step_info import OUTPUTS
+from .backend import (
+    METADATA_KEY,
+    Answers,
+    Array,
+    NumpyState,
+    State,
+    need,
+    need_looks,
+    num_threads,
+    openvino_core,
+    read_info,
+)
+from .step_info import LOOK_INPUTS, LOOK_OUTPUTS, OUTPUTS
 
 
 class OnnxBackend(NumpyState):
@@ -27,10 +38,18 @@ class OnnxBackend(NumpyState):
         wanted = [name for name in runtime.get_available_providers() if name.startswith(("CUDA", "CPU"))]
         self._session = runtime.InferenceSession(str(path), options, providers=wanted)
         self.info = read_info(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+        looks = need_looks(path, self.info)
+        self._looks = None if looks is None else runtime.InferenceSession(str(looks), options, providers=wanted)
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:
         """As :meth:`~.backend.Backend.run`."""
         return _split(self._session.run(None, {"frames": frames} | state), state)
+
+    def look(self, frames: Array, before: Array) -> State:
+        """As :meth:`~.backend.Backend.look`."""
+        assert self._looks is not None  # noqa: S101  # streams ask only where looks count
+        answers = self._looks.run(None, dict(zip(LOOK_INPUTS, (frames, before), strict=True)))
+        return dict(zip(LOOK_OUTPUTS, answers, strict=True))
 
 
 class OpenVinoBackend(NumpyState):
@@ -50,25 +69,35 @@ class OpenVinoBackend(NumpyState):
         self.info = read_info(held, path)
         able = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._precision = "bf16" if precision == "bf16" or (precision == "auto" and able) else "f32"
-        self._requests: dict[int, Any] = {}
+        looks = need_looks(path, self.info)
+        self._looks = None if looks is None else self._core.read_model(str(looks))
+        self._requests: dict[tuple[int, bool], Any] = {}
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:
         """As :meth:`~.backend.Backend.run`."""
-        answers = self._request(len(frames)).infer({"frames": frames} | state, share_inputs=True)
+        shapes = {"frames": (3, *self.info.image_size)} | self.info.state
+        answers = self._request(self._model, len(frames), shapes).infer({"frames": frames} | state, share_inputs=True)
         return _split(list(answers.values()), state)
 
-    def _request(self, num_videos: int) -> Any:
-        if num_videos not in self._requests:
-            fixed = self._model.clone()
-            parts = {"frames": (3, *self.info.image_size)} | self.info.state
-            fixed.reshape({name: (num_videos, *shape) for name, shape in parts.items()})
+    def look(self, frames: Array, before: Array) -> State:
+        """As :meth:`~.backend.Backend.look`."""
+        shapes = dict(zip(LOOK_INPUTS, ((3, *self.info.image_size), self.info.state["frame"]), strict=True))
+        inputs = dict(zip(LOOK_INPUTS, (frames, before), strict=True))
+        answers = self._request(self._looks, len(frames), shapes).infer(inputs, share_inputs=True)
+        return dict(zip(LOOK_OUTPUTS, answers.values(), strict=True))
+
+    def _request(self, model: Any, num_videos: int, shapes: dict[str, tuple[int, ...]]) -> Any:
+        key = num_videos, model is self._looks
+        if key not in self._requests:
+            fixed = model.clone()
+            fixed.reshape({name: (num_videos, *shape) for name, shape in shapes.items()})
             hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
             if num_threads():
                 hints["INFERENCE_NUM_THREADS"] = str(num_threads())
-            self._requests[num_videos] = self._core.compile_model(fixed, "CPU", hints).create_infer_request()
-        return self._requests[num_videos]
+            self._requests[key] = self._core.compile_model(fixed, "CPU", hints).create_infer_request()
+        return self._requests[key]
 
 
 def _split(outputs: list[Array], state: State) -> tuple[Answers, State]:
-    score, label, anomaly_map = outputs[: len(OUTPUTS)]
-    return (score, label, anomaly_map), dict(zip(state, outputs[len(OUTPUTS) :], strict=True))
+    score, label, anomaly_map, odd = outputs[: len(OUTPUTS)]
+    return (score, label, anomaly_map, odd), dict(zip(state, outputs[len(OUTPUTS) :], strict=True))

@@ -32,7 +32,7 @@ class MeasuringStream(Streams):
 
     def push(self, image: Image) -> Measured | None:
         """Measure the next frame; ``None`` while warming up. Errors as :meth:`~.stream.FrameStreams.push`."""
-        indices, (measurements, _, maps) = self.advance({ONLY: image})
+        indices, (measurements, _, maps, _) = self.advance({ONLY: image})
         if indices[ONLY] < self.info.window:
             return None
         return Measured(torch.from_numpy(measurements[0]), summary_of_maps(torch.from_numpy(maps))[0])

@@ -36,5 +36,5 @@ def _kept_in_floats(model: Any) -> list[str]:
         for node in model.get_ops()
         if node.get_type_name() == "Convolution"
     }
-    width = min(out for out, read, *kernel in shapes.values() if out == read and kernel == [3, 3])
+    width = min((out for out, read, *kernel in shapes.values() if out == read and kernel == [3, 3]), default=0)
     return [name for name, (out, read, *_) in shapes.items() if min(out, read) < width]

@@ -35,6 +35,8 @@ class StreamStep(nn.Module):
             threshold_basis=trained.explain_threshold(),
             options=plain_options(trained.options),
             epochs=trained.epochs,
+            sources=trained.network.head.sources,
+            look_every=0 if trained.network.appearance is None else trained.network.appearance.every,
         )
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -45,7 +47,8 @@ class StreamStep(nn.Module):
             state: in the order of ``info.state``, ``(b, ...)`` each.
 
         Returns:
-            Calibrated ``pred_score (b,)``, ``pred_label (b,)``, ``anomaly_map (b, 1, h, w)``, then the new state.
+            Calibrated ``pred_score (b,)``, ``pred_label (b,)``, ``anomaly_map (b, 1, h, w)``, ``odd (b, sources)``
+            (above 0: as odd as normal video never was), then the new state.
         """
         names, network = self.info.state, self.trained.network
         prepared = self.trained.preparation(frames)
@@ -56,4 +59,31 @@ class StreamStep(nn.Module):
         else:
             judged = self.trained.calibrated(Judged(network.head(measurements), None, anomaly_map))
         label = nothing if judged.pred_label is None else judged.pred_label
-        return (judged.pred_score, label.bool(), judged.anomaly_map, *(new[name] for name in names))
+        odd = network.head.odd(measurements)
+        return (judged.pred_score, label.bool(), judged.anomaly_map, odd, *(new[name] for name in names))
+
+
+class LookStep(nn.Module):
+    """What a stream does every n-th frame, as a graph of its own: see how things look.
+
+    Args:
+        trained: with an appearance; copied, and left as it is.
+    """
+
+    def __init__(self, trained: TrainedModel) -> None:
+        super().__init__()
+        self.trained = copy.deepcopy(trained)
+        self.eval()
+
+    def forward(self, frames: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at one frame of each of ``b`` videos.
+
+        Args:
+            frames: ``(b, 3, h, w)`` RGB in [0, 1], of the model's image size.
+            frame: the one before, as the state has it.
+
+        Returns:
+            ``surprise`` and ``nearest``, which are parts of the state.
+        """
+        looks = self.trained.network.look(self.trained.preparation(frames), frame)
+        return looks.surprise, looks.nearest.to(frame.dtype)

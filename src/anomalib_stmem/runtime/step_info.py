@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-OUTPUTS = ("pred_score", "pred_label", "anomaly_map")  # of the step, before the new state
+OUTPUTS = ("pred_score", "pred_label", "anomaly_map", "odd")  # of the step, before the new state
+LOOK_INPUTS = ("frames", "frame")  # of the look: a frame of each video, and from the state the one before
+LOOK_OUTPUTS = ("surprise", "nearest")  # which are parts of the state
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class StepInfo:
     options: dict[str, Any] = field(default_factory=dict)  # of the model, as far as they are plain data
     epochs: int = 0  # that it was trained
     proportion: float | None = None  # width by height of the training video's pictures; None where it is not known
+    sources: tuple[str, ...] = ("motion",)  # of the score, in the order of the output ``odd``
+    look_every: int = 0  # frames from one look to the next; 0 where looks do not count
 
     def to_json(self) -> str:
         """Write as text, for the metadata of a file."""
@@ -31,5 +35,6 @@ class StepInfo:
         """Read what :meth:`to_json` wrote."""
         read = json.loads(text)
         read["image_size"] = tuple(read["image_size"])
+        read["sources"] = tuple(read["sources"])
         read["state"] = {name: tuple(shape) for name, shape in read["state"].items()}
         return cls(**read)

@@ -55,7 +55,9 @@ class Streams:
             pictures.append(_to_planes(image, self.info.image_size))
         everyone = rows == list(range(len(self._rows)))
         state = self._state if everyone else {name: part[rows] for name, part in self._state.items()}
-        answers, state = self._backend.run(np.stack(pictures), state)
+        images = np.stack(pictures)
+        self._look(rows, images, state)
+        answers, state = self._backend.run(images, state)
         if everyone:
             self._state = state
         else:
@@ -66,6 +68,14 @@ class Streams:
             indices[camera] = self._seen[row]
             self._seen[row], self._sizes[row] = self._seen[row] + 1, size
         return indices, answers
+
+    def _look(self, rows: list[int], images: Array, state: dict[str, Any]) -> None:
+        """Where a look is due, see how the frames look; the state keeps it until the next."""
+        every = self.info.look_every
+        due = [place for place, row in enumerate(rows) if every and self._seen[row] and self._seen[row] % every == 0]
+        if due:
+            for name, part in self._backend.look(images[due], state["frame"][due]).items():
+                state[name][due] = part
 
     def frames_needed(self, camera: Hashable) -> int:
         """Return how many frames the camera must still see before one is judged; 0 when it is warm."""
@@ -183,11 +193,14 @@ class FrameStreams(Streams):
         """
         if not frames:
             return {}
-        indices, (scores, labels, maps) = self.advance(frames)
+        indices, (scores, labels, maps, odd) = self.advance(frames)
         verdicts: dict[Hashable, Verdict | None] = {}
         for place, (camera, index) in enumerate(indices.items()):
             label = bool(labels[place]) if self.info.is_calibrated else None
-            verdict = Verdict(index, float(scores[place]), label, maps[place, 0].astype(np.float32, copy=False))
+            oddness = dict(zip(self.info.sources, odd[place].tolist(), strict=True))
+            anomaly_map = maps[place, 0].astype(np.float32, copy=False)
+            nearest = int(self._state["nearest"][self._row(camera)]) if self.info.look_every else None
+            verdict = Verdict(index, float(scores[place]), label, anomaly_map, oddness, nearest)
             verdicts[camera] = verdict if index >= self.info.window else None
         return verdicts
 

@@ -9,8 +9,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..model.torch_model import Precision
 from .backend import Answers, Array, State
-from .step import StreamStep
-from .step_info import OUTPUTS
+from .step import LookStep, StreamStep
+from .step_info import LOOK_OUTPUTS, OUTPUTS
 
 
 class TorchBackend:
@@ -37,6 +37,7 @@ class TorchBackend:
             step.trained.network.precision = precision
         self.info = step.info
         self._replayed = compiled and self._device.type == "cuda"
+        self._look = LookStep(step.trained) if step.info.look_every else None
         mode = "reduce-overhead" if self._replayed else "default"
         self._step = torch.compile(step, mode=mode, dynamic=False) if compiled else step
 
@@ -46,8 +47,15 @@ class TorchBackend:
         answers = self._step(torch.from_numpy(frames).to(self._device, non_blocking=True), *state.values())
         if self._replayed:  # the next replay overwrites the memory of this one
             answers = tuple(answer.clone() for answer in answers)
-        score, label, anomaly_map = (answer.cpu().numpy() for answer in answers[: len(OUTPUTS)])
-        return (score, label, anomaly_map), dict(zip(state, answers[len(OUTPUTS) :], strict=True))
+        score, label, anomaly_map, odd = (answer.cpu().numpy() for answer in answers[: len(OUTPUTS)])
+        return (score, label, anomaly_map, odd), dict(zip(state, answers[len(OUTPUTS) :], strict=True))
+
+    @torch.no_grad()
+    def look(self, frames: Array, before: torch.Tensor) -> State:
+        """As :meth:`~.backend.Backend.look`."""
+        assert self._look is not None  # noqa: S101  # streams ask only where looks count
+        answers = self._look(torch.from_numpy(frames).to(self._device, non_blocking=True), before)
+        return dict(zip(LOOK_OUTPUTS, answers, strict=True))
 
     def to_state(self, part: Array) -> torch.Tensor:
         """Bring a part of a state to where the step runs; a copy."""

@@ -11,13 +11,14 @@ from anomalib.models.components.base.export_mixin.utils import create_export_roo
 from ..model.trained_model import TrainedModel
 from ..runtime.backend import need
 from ..runtime.export import export_clips, export_step, to_openvino
-from .int8_video import calibration_clips, calibration_steps
+from .int8_video import calibration_clips, calibration_looks, calibration_steps
 
 
 class ClipExport:
     """anomalib's ``to_onnx`` and ``to_openvino`` for a model of clips. Subclassed because its own trace one image.
 
-    Beside the graph of clips, each writes the graph of the streaming step as ``stream.onnx`` or ``stream.xml``.
+    Beside the graph of clips, each writes the graph of the streaming step as ``stream.onnx`` or ``stream.xml``, and,
+    where looks count, theirs as ``stream_looks``.
     """
 
     trained: TrainedModel
@@ -91,7 +92,8 @@ class ClipExport:
         graphs = (
             (model_file_name, lambda: calibration_clips(datamodule, length, trained.image_size)),
             ("stream", lambda: calibration_steps(trained, datamodule)),
-        )
+            ("stream_looks", lambda: calibration_looks(trained, datamodule)),
+        )[: 3 if trained.network.appearance is not None else 2]
         with TemporaryDirectory() as scratch:
             source = self.to_onnx(scratch, model_file_name, input_size, **options).parent
             for name, calibration in graphs:

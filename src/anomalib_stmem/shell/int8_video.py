@@ -11,7 +11,7 @@ from ..data.clips import ClipDataset
 from ..data.datamodule import ClipData
 from ..model.trained_model import TrainedModel
 from ..runtime.step import StreamStep
-from ..runtime.step_info import OUTPUTS
+from ..runtime.step_info import LOOK_INPUTS, OUTPUTS
 
 CALIBRATION_CLIPS = 64  # windows of normal video that int8 ranges are taken from
 CALIBRATION_FRAMES = 300  # of normal video, for the streaming step
@@ -45,6 +45,18 @@ def calibration_steps(trained: TrainedModel, datamodule: AnomalibDataModule | No
             with torch.no_grad():
                 answers = step(frame[None], *state.values())
             state = dict(zip(state, answers[len(OUTPUTS) :], strict=True))
+
+
+def calibration_looks(trained: TrainedModel, datamodule: AnomalibDataModule | None) -> Iterator[dict[str, Any]]:
+    """Yield frames of normal video with the frames before them, as the graph of looks takes them.
+
+    Raises:
+        ValueError: there is no datamodule.
+    """
+    for clip in _normal_clips(datamodule, 2, trained.image_size, CALIBRATION_CLIPS):
+        with torch.no_grad():
+            before = trained.preparation(clip[:1])
+        yield dict(zip(LOOK_INPUTS, (clip[1:].numpy(), before.numpy()), strict=True))
 
 
 def _normal_clips(

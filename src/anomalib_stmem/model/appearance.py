@@ -1,0 +1,135 @@
+"""How what moves looks, beside normal video: the distance of its features to the nearest of a memory of normal ones.
+
+A frozen backbone sees the picture, enlarged so that a person is a few of its features high. Only cells that move are
+compared. The memory is filled once, after training (:mod:`~anomalib_stmem.shell.learn_scene`), and can grow.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .backbone import CHANNELS, STRIDE, Lite0
+from .perspective import STILL
+from .scoring import motion_map
+
+AROUND = 5  # cells, each way, that a surprise is averaged over: about a person
+PRIOR = 7.5  # cells without surprise that are averaged in, so that one cell alone is no figure
+FAR = 200.0  # each coordinate of an item that is not there; nothing is near it
+CELLS = (2, 4, 8, 16)  # pixels of the picture that may become one feature
+
+
+class Looks(NamedTuple):
+    """What :class:`Appearance` says of each frame."""
+
+    surprise: Tensor  # (n, h', w'): average distance around each cell, relative to what is usual at its height
+    nearest: Tensor  # (n,): the item nearest to the cell with the most surprise
+
+
+class Appearance(nn.Module):
+    """A backbone and a memory of normal features.
+
+    Shapes: ``h' = h / cell`` and ``w' = w / cell`` cells of a frame, ``m`` items, ``c = 112`` channels of a feature.
+
+    Args:
+        num_items: ``m``, the most features that are kept.
+        image_size: height and width of the frames.
+        cell: pixels of the frame, each way, that become one feature.
+    """
+
+    items: Tensor  # (m, c)
+    still: Tensor  # scalar: squared difference up to which a cell stands still
+    slope: Tensor  # scalar: of the logarithm of a usual distance, from the top of the picture to its bottom
+    centre: Tensor  # scalar: row from 0 to 1 at which the profile is 1
+    grid: Tensor  # (2,): cell and every, as a checkpoint keeps them
+
+    def __init__(self, num_items: int, image_size: tuple[int, int], cell: int = 8) -> None:
+        super().__init__()
+        self.image_size, self.cell, self.every = image_size, cell, 1
+        self.backbone = Lite0().to(memory_format=torch.channels_last)
+        self.register_buffer("items", torch.full((num_items, CHANNELS), FAR))
+        self.register_buffer("still", torch.tensor(STILL))
+        self.register_buffer("slope", torch.tensor(0.0))
+        self.register_buffer("centre", torch.tensor(0.5))
+        self.register_buffer("grid", torch.tensor([cell, 1]))
+        self.register_load_state_dict_post_hook(_take_over_grid)
+
+    @property
+    def num_items(self) -> int:
+        """Number of features in the memory."""
+        return int((self.items[:, 0] != FAR).sum())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.image_size[0] // self.cell, self.image_size[1] // self.cell
+
+    def set_grid(self, cell: int, every: int) -> None:
+        """Choose how closely and how often it looks.
+
+        Args:
+            cell: one of :data:`CELLS`.
+            every: frames from one look to the next.
+        """
+        self.cell, self.every = cell, every
+        self.grid.copy_(torch.tensor([cell, every]))
+
+    def features(self, frames: Tensor) -> Tensor:
+        """See ``(n, channels, h, w)`` frames in [-1, 1]: ``(n, h', w', c)``."""
+        rows, columns = self.size
+        enlarged = F.interpolate(frames, (STRIDE * rows, STRIDE * columns), mode="bilinear", align_corners=False)
+        colours = enlarged.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)  # a third faster
+        return self.backbone(colours).permute(0, 2, 3, 1)
+
+    def moving(self, frames: Tensor, before: Tensor) -> Tensor:
+        """Say which cells move between two frames each: ``(n, h', w')``, true where they do."""
+        motion = motion_map((frames - before)[:, None])
+        return F.avg_pool2d(motion, self.cell)[:, 0] > self.still
+
+    def forward(self, frames: Tensor, before: Tensor) -> Looks:
+        """Compare what moves in ``(n, channels, h, w)`` frames with the memory; ``before`` are the frames before."""
+        distance, nearest = self.distances(self.features(frames))
+        surprise = self.around(distance, self.moving(frames, before)) / self.profile()
+        worst = surprise.flatten(1).argmax(dim=1, keepdim=True)
+        return Looks(surprise, nearest.flatten(1).gather(1, worst)[:, 0])
+
+    def distances(self, features: Tensor, items: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Find the nearest item of each of ``(..., c)`` features: distance and number of the item, ``(...)`` each.
+
+        Args:
+            features: which.
+            items: ``(k, c)``, to look among instead of in the memory.
+        """
+        items = self.items if items is None else items
+        # |f - p|^2 = |f|^2 - 2 (f p - |p|^2 / 2), whose last part is all that decides which item is nearest.
+        closeness = features @ items.T - items.square().sum(dim=1) / 2
+        best, nearest = closeness.max(dim=-1)
+        return (features.square().sum(dim=-1) - 2 * best).clamp_min(0).sqrt(), nearest
+
+    @staticmethod
+    def around(distance: Tensor, moving: Tensor) -> Tensor:
+        """Average ``(n, h', w')`` distances over the cells around each that move, :data:`PRIOR` zeros among them."""
+        moves = moving.to(distance.dtype)
+        total, count = (AROUND**2 * _box(values) for values in (distance * moves, moves))
+        return total / (count + PRIOR)
+
+    def profile(self) -> Tensor:
+        """Return the usual distance of each row, ``(h', 1)``."""
+        rows = (torch.arange(self.size[0], device=self.slope.device) + 0.5) / self.size[0]
+        return (self.slope * (rows - self.centre)).exp()[:, None]
+
+    def keep(self, features: Tensor) -> None:
+        """Fill the memory with ``(k, c)`` features, ``k <= m``."""
+        self.items.fill_(FAR)
+        self.items[: len(features)] = features.half().float()  # as a checkpoint keeps them
+
+
+def _box(maps: Tensor) -> Tensor:
+    return F.avg_pool2d(maps[:, None], AROUND, stride=1, padding=AROUND // 2)[:, 0]
+
+
+def _take_over_grid(appearance: nn.Module, *_: Any) -> None:  # noqa: ANN401
+    """Follow a checkpoint in how closely and how often to look."""
+    assert isinstance(appearance, Appearance)  # noqa: S101
+    appearance.cell, appearance.every = appearance.grid.tolist()
