@@ -24,8 +24,17 @@ from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 from .data.datamodule import proportion_of, refuse_other_proportions
 from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
-from .model.checkpoint import TRAINING_VIDEO, proportion_in, refuse_earlier_state, refuse_other_options
+from .model.checkpoint import (
+    EXAMPLES,
+    TRAINING_VIDEO,
+    examples_as_tensor,
+    examples_in,
+    proportion_in,
+    refuse_earlier_state,
+    refuse_other_options,
+)
 from .model.crops import moving_crops
+from .model.examples import Examples, pack
 from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
 from .model.scoring import AreaName, ErrorName
@@ -99,6 +108,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         appearance_cell: pixels of the frame, each way, that become one of its features: 2, 4, 8 or 16. ``None``
             measures how high people are in the training video, and takes a fifth of it.
         appearance_every: frames from one look to the next, at most ``window``. ``None`` looks five times a second.
+        appearance_examples: whether the model keeps a small picture of normal video with each feature, which an alarm
+            shows beside what looked odd. ``False`` keeps no picture of anybody.
         prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
         train_crop: height and width in pixels of the part of each clip that training looks at, chosen anew each time
             where something moves (:func:`~.model.crops.moving_crops`); multiples of 8 * ``stem``, and at most the
@@ -159,6 +170,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         appearance_items: int = 4000,
         appearance_cell: Literal[2, 4, 8, 16] | None = None,
         appearance_every: int | None = None,
+        appearance_examples: bool = True,
         prediction_weight: float = 1.0,
         train_crop: tuple[int, int] | None = (96, 96),
         learning_rate: float = 2e-3,
@@ -202,6 +214,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
+        self._examples: Examples | None = None  # of the memory of looks
         self._looks_due = False  # whether a training is to fill the memory of looks
         if options.compiled:
             self.model.compile_streams()
@@ -218,7 +231,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             calibration = scale.calibration
             options["false_alarms_per_hour"] = scale.budget_in_force
         prepare = None if self._prepares_as_usual() else self.pre_processor or torch.nn.Identity()
-        return TrainedModel(self.model, calibration, options, self._learned_epochs, prepare, self._proportion)
+        about = self._learned_epochs, prepare, self._proportion, self._examples
+        return TrainedModel(self.model, calibration, options, *about)
 
     def _prepares_as_usual(self) -> bool:
         usual = self.configure_pre_processor().checkpoint_config()
@@ -329,7 +343,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         network.eval()
         learn_perspective(network, clips, prepare)
         if network.appearance is not None and self._looks_due:
-            learn_looks(network, clips, prepare, self._options.appearance_cell, self._options.appearance_every)
+            options = self._options
+            pictures = learn_looks(network, clips, prepare, options.appearance_cell, options.appearance_every)
+            self._examples = Examples(pack(pictures)) if options.appearance_examples else None
             self._looks_due = False
         learn_peaks(network, clips, prepare)
         network.train(was_training)
@@ -376,6 +392,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             anomaly_map=judged.anomaly_map[due][:, None],
             prediction=judged.prediction[due],
             measurements=judged.measurements[due],
+            nearest=None if judged.nearest is None else judged.nearest[due],
         )
 
     @staticmethod
@@ -466,6 +483,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
         self._proportion = proportion_in(checkpoint)
+        self._examples = examples_in(checkpoint)
         if isinstance(self.post_processor, CalibratedPostProcessor):
             self.post_processor.budget_in_force = self._learned_with["false_alarms_per_hour"]
 
@@ -476,6 +494,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             if name.startswith("model.appearance.backbone.") or name == "model.appearance.items":
                 checkpoint["state_dict"][name] = checkpoint["state_dict"][name].half()
         checkpoint[TRAINING_VIDEO] = {"proportion": self._proportion}
+        checkpoint[EXAMPLES] = examples_as_tensor(self._examples)
 
     def on_test_start(self) -> None:
         """Refuse video that would be squashed to the shape of the training video's."""

@@ -76,3 +76,12 @@ def test_error_that_a_network_lacks_is_scored_as_the_sum(frames: pd.DataFrame, h
     nothing = frames.assign(distance_spatial=0.0)
     head = ScoreHead("frame", "sum", 0.8)
     np.testing.assert_allclose(fused(alone, head, how), fused(nothing, head, how))
+
+
+def test_fused_score_stands_beside_each_of_its_sources(frames: pd.DataFrame) -> None:
+    head = ScoreHead("frame", "sum", 1.0, speed=True, looks=True)
+    measurements = torch.tensor(frames[list(MEASUREMENTS)].to_numpy(), dtype=torch.float32)
+    head.calibrate(measurements[frames.label.to_numpy() == 0])
+    rows = compare(frames, head).index.tolist()
+    assert rows[:4] == ["STMem", "motion alone", "speed alone", "looks alone"]
+    assert compare(frames, head).loc["motion alone"].calibrated > 95

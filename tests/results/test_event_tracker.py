@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalib_stmem.evaluation.events import Timeline, event_numbers
-from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, reason_of
+from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, reason_of, what_is_odd
 from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
 from anomalib_stmem.video.frame import Frame
 
@@ -68,8 +68,8 @@ def test_specks_have_no_box_unless_there_is_nothing_else() -> None:
     [([], "picture as a whole"), ([(24, 14, 8, 4)], r"bottom right \(8x4 pixels\)"), ([(0, 0, 4, 4)], "top left")],
 )
 def test_reason_says_where(boxes: list, words: str) -> None:
-    assert re.search(words, reason_of(0.7, boxes, (20, 40)))
-    assert "score 0.70, threshold 0.50" in reason_of(0.7, boxes, (20, 40))
+    assert re.search(words, reason_of(0.7, boxes, (20, 40), []))
+    assert "score 0.70, threshold 0.50" in reason_of(0.7, boxes, (20, 40), [])
 
 
 def test_source_that_hangs_is_an_event_of_its_own() -> None:
@@ -90,3 +90,17 @@ def test_source_that_hangs_is_an_event_of_its_own() -> None:
     hung = changes[3].event
     assert (hung.start, hung.end, hung.start_frame, hung.end_frame, hung.score, hung.boxes) == (0.1, 8.5, 60, 85, 0, [])
     assert "has not changed for 5.9 s" in hung.reason
+
+
+@pytest.mark.parametrize(
+    ("odd", "named", "words"),
+    [
+        ({"motion": 0.5, "speed": -1.0, "looks": 2.0}, ["motion", "looks"], "moves unlike and looks unlike anything"),
+        ({"motion": -3.0, "speed": 0.1, "looks": -2.0}, ["speed"], "is faster than anything in normal video"),
+        ({"motion": -3.0, "speed": -1.0, "looks": -2.0}, ["speed"], "is faster than anything"),  # the oddest at least
+        ({}, [], "is not what normal video would have next"),
+    ],
+)
+def test_reason_says_what_is_odd(odd: dict, named: list, words: str) -> None:
+    assert what_is_odd(odd) == named
+    assert words in reason_of(0.7, [(0, 0, 4, 4)], (20, 40), named)

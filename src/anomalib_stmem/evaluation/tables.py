@@ -76,11 +76,18 @@ def compare_scores(
 
 def candidates(frames: pd.DataFrame, head: ScoreHead) -> dict[str, Scores]:
     """Everything that could be the score of a frame; a network of one stream has no error of the other."""
-    result: dict[str, Scores] = {"STMem": lambda how: fused(frames, head, how)}
+    if head.fusion is None:
+        result: dict[str, Scores] = {"STMem": lambda how: fused(frames, head, how)}
+    else:
+        measured = torch.tensor(_measurements(frames), dtype=torch.float32)
+        by_source = head.by_source(measured).cpu().double().numpy()
+        result = {"STMem": single(pd.Series(head(measured).cpu().numpy(), frames.index), frames)}
+        for place, name in enumerate(head.sources):
+            result[f"{name} alone"] = single(pd.Series(by_source[:, place], frames.index), frames)
     for error in ("sum", "spatial", "temporal"):
         if f"psnr_{head.area}_{error}" in frames:
             result[f"error of {error}"] = single(-frames[f"psnr_{head.area}_{error}"], frames)
-    return result | {f"control: {name}": single(frames[name], frames) for name in CONTROLS}
+    return result | {f"control: {name}": single(frames[name], frames) for name in CONTROLS if name in frames}
 
 
 def single(values: pd.Series, frames: pd.DataFrame) -> Scores:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .examples import Examples
 from .scoring import MEASUREMENTS
 
 # The options that weights, calibration or score depend on.
@@ -20,12 +21,24 @@ FIXED_BY_CHECKPOINT = (
 
 
 TRAINING_VIDEO = "anomalib_stmem_training_video"  # what a checkpoint says of it
+EXAMPLES = "anomalib_stmem_examples"  # the sheet of pictures of normal video, as bytes in a tensor
 
 
 def proportion_in(checkpoint: Mapping[str, Any]) -> float | None:
     """Return width by height of the training video's pictures; ``None`` where a checkpoint does not say."""
     said = checkpoint.get(TRAINING_VIDEO, {}).get("proportion")
     return None if said is None else float(said)
+
+
+def examples_in(checkpoint: Mapping[str, Any]) -> Examples | None:
+    """Return the pictures of normal video that a checkpoint holds, if it holds any."""
+    sheet = checkpoint.get(EXAMPLES)
+    return None if sheet is None else Examples(sheet.numpy().tobytes())
+
+
+def examples_as_tensor(examples: Examples | None) -> Tensor | None:
+    """Turn them into what a checkpoint holds."""
+    return None if examples is None else torch.frombuffer(bytearray(examples.sheet), dtype=torch.uint8)
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class ScoreHead(nn.Module):
         self.register_buffer("lower", torch.where(distance, 0.0, error_span[0]))
         self.register_buffer("upper", torch.where(distance, 2.0, error_span[1]))
         self.register_buffer("usual_motion", torch.tensor(1e-3))
-        self.perspective = Perspective((*ERRORS, "motion", "speed")) if perspective else None
+        self.perspective = Perspective((*ERRORS, "motion", "speed", "flow")) if perspective else None
         self.sources = ("motion", *["speed"] * speed, *["looks"] * looks)
         self.fusion = Fusion(self.sources) if len(self.sources) > 1 else None
 

@@ -56,6 +56,7 @@ class Judgement(NamedTuple):
     measurements: Tensor  # (b, s, len(MEASUREMENTS))
     score: Tensor  # (b, s): S of Eq. (16), calibrated on normal video
     anomaly_map: Tensor  # (b, s, h, w): squared error on the [0, 1] scale; with speed and looks, in units of all
+    nearest: Tensor | None  # (b, s): item of the memory of looks that is nearest to what looks oddest, where it counts
 
 
 class Judged(NamedTuple):
@@ -165,15 +166,16 @@ class STMemModel(nn.Module):
                 # temporal stream Y_hat_f rests on I_hat_{f-1}, alone on I_hat_f.
                 steps = slice(None, -1) if name == "spatial" and expected.temporal is not None else slice(1, None)
                 distances[name] = (by_step[steps] if name == "spatial" else by_step).T
-        surprise = None
+        surprise = nearest = None
         if self.appearance is not None and first is None:
-            surprise = self._surprise_of(clips, 0)
+            surprise, nearest = self._looks_of(clips, 0)
         elif self.appearance is not None:  # one by one: each has a phase of its own
             clip_by_clip = zip(clips.split(1), first or (), strict=True)
-            surprise = torch.cat([self._surprise_of(clip, start) for clip, start in clip_by_clip])
+            looks = [self._looks_of(clip, start) for clip, start in clip_by_clip]
+            surprise, nearest = (torch.cat(parts) for parts in zip(*looks, strict=True))
         frames, before = clips[:, self.window :], clips[:, self.window - 1 : -1]
         measurements, anomaly_map = self._assess(expected.errors, frames, before, distances, surprise)
-        return Judgement(expected.final, measurements, self.head(measurements), anomaly_map)
+        return Judgement(expected.final, measurements, self.head(measurements), anomaly_map, nearest)
 
     def _assess(
         self,
@@ -200,13 +202,13 @@ class STMemModel(nn.Module):
         measurements = measure(maps, blurred, distances, {"motion": motion.mean(dim=(-2, -1))} | greatest, wanted)
         return measurements, head.shown(blurred, others)
 
-    def _surprise_of(self, clips: Tensor, first: int) -> Tensor:
-        """Return the latest surprise at each judged frame, ``(b, s, h', w')``; each look serves until the next."""
+    def _looks_of(self, clips: Tensor, first: int) -> Looks:
+        """Return the latest look at each judged frame, ``(b, s, ...)``; each serves until the next."""
         appearance = self.appearance
         assert appearance is not None  # noqa: S101  # the caller looked
         latest = [place - (first + place) % appearance.every for place in range(self.window, clips.shape[1])]
-        seen = {place: appearance(clips[:, place], clips[:, place - 1]).surprise for place in sorted(set(latest))}
-        return torch.stack([seen[place] for place in latest], dim=1)
+        seen = {place: appearance(clips[:, place], clips[:, place - 1]) for place in sorted(set(latest))}
+        return Looks(*(torch.stack(parts, dim=1) for parts in zip(*(seen[place] for place in latest), strict=True)))
 
     def look(self, frames: Tensor, before: Tensor) -> Looks:
         """Compare how ``(b, c, h, w)`` frames look, whose frames before are given, with normal video."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from .appearance import Appearance
 from .autoencoder import Architecture
 from .calibration import CHECKPOINT_NAMES, Calibration
-from .checkpoint import FIXED_BY_CHECKPOINT, as_list, proportion_in, read_checkpoint
+from .checkpoint import FIXED_BY_CHECKPOINT, as_list, examples_in, proportion_in, read_checkpoint
+from .examples import Examples
 from .scoring import ScoreHead
 from .torch_model import Judged, STMemModel
 
@@ -44,6 +45,7 @@ class TrainedModel(nn.Module):
         epochs: that it was trained.
         preparation: from frames in [0, 1] to what the network reads; :class:`Preparation` by default.
         proportion: width by height of the training video's pictures, where it is known.
+        examples: pictures of normal video, one per item of the memory of looks, where they were kept.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class TrainedModel(nn.Module):
         epochs: int = 0,
         preparation: nn.Module | None = None,
         proportion: float | None = None,
+        examples: Examples | None = None,
     ) -> None:
         super().__init__()
-        self.proportion = proportion
+        self.proportion, self.examples = proportion, examples
         self.network, self.calibration = network, calibration
         self.preparation = preparation or Preparation(network.channels)
         self.options, self.epochs = dict(options), epochs
@@ -93,7 +96,8 @@ class TrainedModel(nn.Module):
             sensitivities = (config.get(f"{kind}_sensitivity", 0.5) for kind in ("image", "pixel"))
             calibration = Calibration(values, options["false_alarms_per_hour"], *sensitivities)
         epochs, proportion = int(checkpoint.get("epoch", -1)) + 1, proportion_in(checkpoint)
-        return cls(network, calibration, options, epochs, proportion=proportion).eval()
+        examples = examples_in(checkpoint)
+        return cls(network, calibration, options, epochs, proportion=proportion, examples=examples).eval()
 
     @property
     def window(self) -> int:

@@ -91,6 +91,7 @@ def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
             event
             | {
                 "thumbnail": _thumbnail(_file_of(event, "snapshot", folder)),
+                "nearest": _thumbnail(_file_of(event, "nearest", folder)) if event.get("nearest") else None,
                 "clip": None if shows_all else media.add(_file_of(event, "clip", folder)),
             }
             for event in events

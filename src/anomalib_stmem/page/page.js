@@ -153,7 +153,10 @@ function listEvents() {
       const when = `${clock(event.start)} to ${clock(event.end)}`;
       const words = make("span", {}, make("strong", {}, when), make("small", {}, event.time ?? ""), make("small", {}, event.reason));
       const picture = event.thumbnail ? make("img", { src: event.thumbnail, alt: `Peak of event ${event.id}` }) : make("span");
-      const button = make("button", { type: "button", "data-id": event.id }, picture, words);
+      const like = event.nearest
+        ? make("figure", {}, make("img", { src: event.nearest, alt: "" }), make("figcaption", {}, "most like it in normal video"))
+        : make("span");
+      const button = make("button", { type: "button", "data-id": event.id }, picture, words, like);
       button.addEventListener("click", () => seek(event.peak));
       return make("li", {}, button);
     }),

@@ -1,7 +1,7 @@
 """From frame to frame: when an event begins, how it grows, when it has ended."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import cv2
@@ -14,6 +14,7 @@ from .judged_frame import THRESHOLD, JudgedFrame
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
 MOST_BOXES = 5
+ODD = {"motion": "moves unlike", "speed": "is faster than", "looks": "looks unlike"}
 SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the only one
 
 
@@ -32,6 +33,7 @@ class Event:
     boxes: list[Box]  # of the peak frame, worst first
     reason: str  # of the alarm, in a sentence
     kind: Literal["abnormal", "frozen"] = "abnormal"
+    odd: list[str] = field(default_factory=list)  # of motion, speed and looks, what is as it never was in normal video
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, times to the millisecond."""
@@ -117,7 +119,8 @@ class EventTracker:
             end_frame=frame.index,
             peak_frame=frame.index,
             boxes=boxes,
-            reason=reason_of(verdict.score, boxes, size),
+            reason=reason_of(verdict.score, boxes, size, what_is_odd(verdict.odd)),
+            odd=what_is_odd(verdict.odd),
         )
 
 
@@ -136,7 +139,12 @@ def boxes_of(anomaly_map: NDArray[np.float32], size_hw: Size) -> list[Box]:
     return boxes
 
 
-def reason_of(score: float, boxes: list[Box], size_hw: Size) -> str:
+def what_is_odd(odd: dict[str, float]) -> list[str]:
+    """Name the sources that are odder than they ever were in normal video, or else the oddest."""
+    return [name for name, excess in odd.items() if excess > 0] or sorted(odd, key=lambda name: -odd[name])[:1]
+
+
+def reason_of(score: float, boxes: list[Box], size_hw: Size, odd: list[str]) -> str:
     """Say what was seen and where, for a person who gets the alarm."""
     level = f"score {score:.2f}, threshold {THRESHOLD:.2f}"
     if not boxes:
@@ -145,4 +153,7 @@ def reason_of(score: float, boxes: list[Box], size_hw: Size) -> str:
     column = min(2, int(3 * (left + width / 2) / size_hw[1]))
     row = min(2, int(3 * (top + height / 2) / size_hw[0]))
     place = f"{('top', 'middle', 'bottom')[row]} {('left', 'centre', 'right')[column]}"
+    if odd:
+        compared = " and ".join(ODD[name] for name in odd)
+        return f"What is at the {place} ({width}x{height} pixels) {compared} anything in normal video ({level})."
     return f"The movement at the {place} ({width}x{height} pixels) is not what normal video would have next ({level})."

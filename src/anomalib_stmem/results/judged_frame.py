@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..video.frame import Frame
+from ..video.frame import Frame, Image
 
 THRESHOLD = 0.5  # of calibrated scores and maps
 
@@ -21,7 +21,7 @@ class Verdict:
     odd: dict[str, float] = field(
         default_factory=dict
     )  # of each source of the score; above 0 as normal video never was
-    nearest: int | None = None  # the item of the memory of looks that is nearest to what looks oddest
+    nearest: Image | None = None  # the picture of normal video that is most like what looks oddest
 
 
 @dataclass(frozen=True)

@@ -215,20 +215,33 @@ class VideoResults:
         _, data = cv2.imencode(".jpg", image)
         with whole_file(self._clip_of(event).with_suffix(".jpg")) as part:
             part.write_bytes(data.tobytes())
+        nearest, verdict = self._nearest_of(one), one.peak.verdict
+        if nearest is not None and verdict is not None and verdict.nearest is not None:
+            _, data = cv2.imencode(".png", verdict.nearest)
+            with whole_file(nearest) as part:
+                part.write_bytes(data.tobytes())
 
     def _clip_of(self, event: Event) -> Path:
         return self.folder / "events" / f"{event.id:04d}.mp4"
+
+    def _nearest_of(self, one: Unfolding) -> Path | None:
+        """Return where the normal picture lies that is most like an event which looks odd, if one is known."""
+        known = one.peak.verdict is not None and one.peak.verdict.nearest is not None and "looks" in one.event.odd
+        clip = self._clip_of(one.event)
+        return clip.with_name(f"{clip.stem}_nearest.png") if known else None
 
     def _described(self, one: Unfolding) -> dict[str, Any]:
         clip = self._clip_of(one.event).relative_to(self.folder).as_posix()
         about: dict[str, Any] = {"video": self.name} | one.event.as_dict()
         if self.began is not None:
             about["time"] = self._time_of(one.event.start)
+        nearest = self._nearest_of(one)
+        about["nearest"] = None if nearest is None else nearest.relative_to(self.folder).as_posix()
         return about | {"snapshot": clip.replace(".mp4", ".jpg"), "clip": clip, "clip_start": round(one.clip_start, 3)}
 
     def _columns(self) -> list[str]:
         time = [] if self.began is None else ["time"]
-        return ["video", *(field.name for field in fields(Event)), *time, "snapshot", "clip", "clip_start"]
+        return ["video", *(field.name for field in fields(Event)), *time, "nearest", "snapshot", "clip", "clip_start"]
 
     def _tell(self, what: str, one: Unfolding) -> None:
         if self._announce is not None:

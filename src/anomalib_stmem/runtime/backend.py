@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.examples import Examples
 from .step_info import StepInfo
 
 Array = NDArray[Any]
@@ -22,6 +23,7 @@ class Backend(Protocol):
     """Runs the step of one model."""
 
     info: StepInfo
+    examples: Examples | None  # pictures of normal video, where the model has any
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:
         """Judge ``(b, 3, h, w)`` float32 frames in [0, 1]; return answers and the new state."""
@@ -106,6 +108,21 @@ def need_looks(path: Path, info: StepInfo) -> Path | None:
         msg = f"There is no {looks.resolve()}. {path.name} needs it beside itself: copy what `anomalib export` wrote."
         raise FileNotFoundError(msg)
     return looks if info.look_every else None
+
+
+def examples_beside(path: Path) -> Path:
+    """Return where the sheet of normal examples lies that belongs to a streaming step."""
+    return looks_beside(path).with_suffix(".jpg")
+
+
+def read_examples(path: Path) -> Examples | None:
+    """Read the normal examples that lie beside a streaming step, if they do.
+
+    Raises:
+        ValueError: the sheet is damaged.
+    """
+    sheet = examples_beside(path)
+    return Examples(sheet.read_bytes()) if sheet.is_file() else None
 
 
 def read_info(held: str | None, path: Path) -> StepInfo:

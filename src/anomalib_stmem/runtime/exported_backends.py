@@ -13,6 +13,7 @@ from .backend import (
     need_looks,
     num_threads,
     openvino_core,
+    read_examples,
     read_info,
 )
 from .step_info import LOOK_INPUTS, LOOK_OUTPUTS, OUTPUTS
@@ -38,6 +39,7 @@ class OnnxBackend(NumpyState):
         wanted = [name for name in runtime.get_available_providers() if name.startswith(("CUDA", "CPU"))]
         self._session = runtime.InferenceSession(str(path), options, providers=wanted)
         self.info = read_info(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+        self.examples = read_examples(path)
         looks = need_looks(path, self.info)
         self._looks = None if looks is None else runtime.InferenceSession(str(looks), options, providers=wanted)
 
@@ -69,6 +71,7 @@ class OpenVinoBackend(NumpyState):
         self.info = read_info(held, path)
         able = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._precision = "bf16" if precision == "bf16" or (precision == "auto" and able) else "f32"
+        self.examples = read_examples(path)
         looks = need_looks(path, self.info)
         self._looks = None if looks is None else self._core.read_model(str(looks))
         self._requests: dict[tuple[int, bool], Any] = {}

@@ -26,6 +26,11 @@ class StepInfo:
     sources: tuple[str, ...] = ("motion",)  # of the score, in the order of the output ``odd``
     look_every: int = 0  # frames from one look to the next; 0 where looks do not count
 
+    @property
+    def tells_why(self) -> bool:
+        """Whether the score has several sources, of which one may be the odd one."""
+        return len(self.sources) > 1
+
     def to_json(self) -> str:
         """Write as text, for the metadata of a file."""
         return json.dumps(asdict(self))

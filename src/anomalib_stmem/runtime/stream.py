@@ -197,9 +197,11 @@ class FrameStreams(Streams):
         verdicts: dict[Hashable, Verdict | None] = {}
         for place, (camera, index) in enumerate(indices.items()):
             label = bool(labels[place]) if self.info.is_calibrated else None
-            oddness = dict(zip(self.info.sources, odd[place].tolist(), strict=True))
+            oddness = dict(zip(self.info.sources, odd[place].tolist(), strict=True)) if self.info.tells_why else {}
             anomaly_map = maps[place, 0].astype(np.float32, copy=False)
-            nearest = int(self._state["nearest"][self._row(camera)]) if self.info.look_every else None
+            item, nearest = self._state.get("nearest"), None
+            if item is not None and self._backend.examples is not None:
+                nearest = self._backend.examples[int(item[self._row(camera)])]
             verdict = Verdict(index, float(scores[place]), label, anomaly_map, oddness, nearest)
             verdicts[camera] = verdict if index >= self.info.window else None
         return verdicts

@@ -35,7 +35,7 @@ class TorchBackend:
         fold_batch_norms(step.trained.network)
         if precision != "auto":
             step.trained.network.precision = precision
-        self.info = step.info
+        self.info, self.examples = step.info, step.trained.examples
         self._replayed = compiled and self._device.type == "cuda"
         self._look = LookStep(step.trained) if step.info.look_every else None
         mode = "reduce-overhead" if self._replayed else "default"

@@ -17,15 +17,17 @@ class JudgedItem(ClipItem):
 
     prediction: torch.Tensor | None = None  # (c, h, w)
     measurements: torch.Tensor | None = None  # (len(MEASUREMENTS),)
+    nearest: torch.Tensor | None = None
 
 
 @dataclass
 class JudgedBatch(ClipBatch):
-    """A batch with two more fields, which ``VideoBatch.update`` would drop without a word."""
+    """A batch with three more fields, which ``VideoBatch.update`` would drop without a word."""
 
     item_class: ClassVar = JudgedItem
     prediction: torch.Tensor | None = None  # (j, c, h, w) in [-1, 1]: the final frame Y_hat
     measurements: torch.Tensor | None = None  # (j, len(MEASUREMENTS))
+    nearest: torch.Tensor | None = None  # (j,), as the network's judgement has it
 
 
 def as_judged_batch(batch: Any, window: int, root: Path | str | None = None) -> JudgedBatch:

@@ -1,6 +1,7 @@
 """``anomalib export`` for a model of clips: anomalib's own traces one image."""
 
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -9,7 +10,7 @@ from anomalib.deploy.export import CompressionType, ExportType
 from anomalib.models.components.base.export_mixin.utils import create_export_root
 
 from ..model.trained_model import TrainedModel
-from ..runtime.backend import need
+from ..runtime.backend import examples_beside, need
 from ..runtime.export import export_clips, export_step, to_openvino
 from .int8_video import calibration_clips, calibration_looks, calibration_steps
 
@@ -100,4 +101,6 @@ class ClipExport:
                 inputs = calibration() if compression_type == CompressionType.INT8_PTQ else ()
                 converted = folder / f"{name}.xml"
                 to_openvino(source / f"{name}.onnx", converted, compression_type, inputs, **(ov_kwargs or {}))
+            if examples_beside(source / "stream.onnx").is_file():
+                copyfile(examples_beside(source / "stream.onnx"), examples_beside(folder / "stream.xml"))
         return folder / f"{model_file_name}.xml"

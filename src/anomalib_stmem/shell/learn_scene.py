@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from ..evaluation.optical_flow import optical_flow
 from ..model.perspective import MovingRows
-from ..model.scoring import MEASUREMENTS, error_maps, motion_map
+from ..model.scoring import blur, error_maps, error_of, motion_map
 from ..model.speed import speed_map
 from ..model.torch_model import STMemModel, frame_differences
 from .batch import JudgedBatch, as_judged_batch
@@ -40,7 +41,8 @@ def learn_perspective(network: STMemModel, clips: Dataset, prepare: Prepare) -> 
         motion = motion_map(frame_differences(images)[:, window - 1 :])
         maps = error_maps(network.expect(images).errors) | {"motion": motion}
         seen.add(
-            {name: values.flatten(0, 1) for name, values in maps.items()} | {"speed": speed_map(frames, before)},
+            {name: values.flatten(0, 1) for name, values in maps.items()}
+            | {"speed": speed_map(frames, before), "flow": optical_flow(frames, before)},
             motion[0],
         )
     network.head.perspective.learn(seen)
@@ -55,14 +57,15 @@ def learn_peaks(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
     head = network.head
     if head.fusion is None:
         return
-    measured = [network.judge(images).measurements[0] for _, images in prepared(network, clips, prepare, PEAK_CLIPS)]
-    worst = torch.cat(measured)
+    window, highest = network.window, []
+    for _, images in prepared(network, clips, prepare, PEAK_CLIPS):
+        error = error_of(error_maps(network.expect(images).errors), head.error)
+        speed = speed_map(images[0, window:], images[0, window - 1 : -1])[None]
+        maps = {"motion": head.in_perspective(head.error, error), "speed": head.in_perspective("speed", speed)}
+        highest.append({name: float(blur(values).amax(dim=(-2, -1)).mean()) for name, values in maps.items()})
     for place, source in enumerate(head.sources):
-        if source == "motion":
-            decibels = worst[:, MEASUREMENTS.index(f"psnr_patch_{head.error}")]
-            head.fusion.peak[place] = (10 ** (-decibels / 10)).mean()
-        elif source == "speed":
-            head.fusion.peak[place] = worst[:, MEASUREMENTS.index(source)].mean().clamp_min(1e-3)
+        if source in {"motion", "speed"}:
+            head.fusion.peak[place] = max(1e-9, sum(one[source] for one in highest) / len(highest))
 
 
 def prepared(network: STMemModel, clips: Dataset, prepare: Prepare, count: int) -> Iterator[tuple[JudgedBatch, Tensor]]:

@@ -139,7 +139,7 @@ def frame_rows(batch: JudgedBatch, network: STMemModel) -> pd.DataFrame:
     }
     measured = dict(zip(MEASUREMENTS, batch.measurements.T.cpu().numpy(), strict=True))
     columns |= {name: measured[name] for name in network.measured}
-    controls = control_scores(batch.image, indices.to(batch.image.device))
+    controls = control_scores(batch.image, indices.to(batch.image.device), network.head.perspective)
     columns |= {name: score.cpu().numpy() for name, score in controls.items()}
     return pd.DataFrame(columns)
 

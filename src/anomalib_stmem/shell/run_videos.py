@@ -95,18 +95,21 @@ class Playing:
         frames: from its start.
         results: to write to.
         frame_rate: frames per second.
-        due: number of the first frame that is judged.
+        trained: the model that judges.
     """
 
-    def __init__(self, frames: Iterator[Planes], results: VideoResults, frame_rate: float, due: int) -> None:
-        self._frames, self.results, self._rate, self._due = frames, results, frame_rate, due
+    def __init__(
+        self, frames: Iterator[Planes], results: VideoResults, frame_rate: float, trained: TrainedModel
+    ) -> None:
+        self._frames, self.results, self._rate, self._trained = frames, results, frame_rate, trained
+        self._due = trained.window  # number of the next frame with a verdict
         self._next = 0  # number of the next frame to decode
         self._waiting: dict[int, Judged] = {}
 
     def show(self, batch: JudgedBatch, place: int) -> bool:
         """Take the verdict of a frame; true if it was the last of the video."""
         number = int(batch.frames[place])
-        self._waiting[number] = _judged(batch, place)
+        self._waiting[number] = _judged(batch, place, self._trained)
         while self._due in self._waiting:
             self._play_to(self._due)
         if batch.last_frame is None or self._due <= int(batch.last_frame[place]):
@@ -143,14 +146,20 @@ def _play(batch: JudgedBatch, place: int, folder: Path, trained: TrainedModel) -
         logger.warning("Video %s has no films: %s cannot be decoded again.", name, path)
         return None
     rate = float(known_rates(np.array([said]), "Films and events")[0])
-    return Playing(frames, VideoResults(folder, name, rate), rate, trained.window)
+    return Playing(frames, VideoResults(folder, name, rate), rate, trained)
 
 
-def _judged(batch: JudgedBatch, place: int) -> Judged:
+def _judged(batch: JudgedBatch, place: int, trained: TrainedModel) -> Judged:
+    head, nearest = trained.network.head, None
+    if batch.nearest is not None and trained.examples is not None:
+        nearest = trained.examples[int(batch.nearest[place])]
+    odd = dict(zip(head.sources, head.odd(batch.measurements[place]).tolist(), strict=True)) if head.fusion else {}
     verdict = Verdict(
         int(batch.frames[place]),
         float(batch.pred_score[place]),
         None if batch.pred_label is None else bool(batch.pred_label[place]),
         batch.anomaly_map[place].squeeze(0).float().cpu().numpy(),
+        odd,
+        nearest,
     )
     return verdict, None if batch.gt_label is None else bool(batch.gt_label[place])

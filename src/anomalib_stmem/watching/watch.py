@@ -197,7 +197,8 @@ class _Watching:
     def _announce(self, state: str, event: dict[str, Any]) -> None:
         folder = next(one.folder for one in reversed(self._watched) if one.source.name == event["video"])
         below = folder.relative_to(self._folder.path)
-        told = {"state": state} | event | {name: (below / event[name]).as_posix() for name in ("snapshot", "clip")}
+        files = [name for name in ("snapshot", "clip", "nearest") if event[name] is not None]
+        told = {"state": state} | event | {name: (below / event[name]).as_posix() for name in files}
         self._folder.add_event(told)
         if self._webhook is not None:
             self._webhook.send(told)
