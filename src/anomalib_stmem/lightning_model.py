@@ -98,7 +98,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_area: PSNR of the whole ``frame`` (the paper), of its worst ``patch``, or of the root mean square over all
             ``patches``.
         score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
-        score_relative: whether the error is scored as a share of the frame's motion; ``False`` is the paper.
+        score_relative: whether the error is scored as a share of the frame's motion.
         score_perspective: whether errors are divided by what is usual at that height of the picture, learned from the
             training video (:class:`~.model.perspective.Perspective`); ``False`` is the paper.
         score_speed: whether the greatest speed counts too (:mod:`~.model.speed`); ``False`` is the paper.
@@ -161,9 +161,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         separation_b: float = 1.0,
         spatial_weight: float = 0.5,
         loss_reduction: Reduction = "mean",
-        score_area: AreaName = "patches",
+        score_area: AreaName = "patch",
         score_error: ErrorName = "temporal",
-        score_relative: bool = True,
+        score_relative: bool = False,
         score_perspective: bool = True,
         score_speed: bool = True,
         appearance: bool = True,

@@ -70,16 +70,6 @@ def test_what_it_remembers_does_not_surprise_it(appearance: Appearance) -> None:
 
 
 @torch.no_grad()
-def test_usual_distances_are_divided_by_height(appearance: Appearance) -> None:
-    before, frame = torch.zeros(1, 3, 32, 48), torch.rand(1, 3, 32, 48) * 2 - 1
-    flat = appearance(frame, before).surprise
-    appearance.slope.fill_(2.0)
-    tilted = appearance(frame, before).surprise
-    rows = (torch.arange(8) + 0.5) / 8
-    torch.testing.assert_close(tilted, flat / (2 * (rows - 0.5)).exp()[:, None])
-
-
-@torch.no_grad()
 def test_grid_comes_back_with_the_weights(appearance: Appearance) -> None:
     appearance.set_grid(8, 3)
     other = Appearance(num_items=4, image_size=(32, 48))

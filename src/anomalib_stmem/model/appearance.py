@@ -23,7 +23,7 @@ CELLS = (2, 4, 8, 16)  # pixels of the picture that may become one feature
 class Looks(NamedTuple):
     """What :class:`Appearance` says of each frame."""
 
-    surprise: Tensor  # (n, h', w'): average distance around each cell, relative to what is usual at its height
+    surprise: Tensor  # (n, h', w'): average distance around each cell
     nearest: Tensor  # (n,): the item nearest to the cell with the most surprise
 
 
@@ -40,8 +40,6 @@ class Appearance(nn.Module):
 
     items: Tensor  # (m, c)
     still: Tensor  # scalar: squared difference up to which a cell stands still
-    slope: Tensor  # scalar: of the logarithm of a usual distance, from the top of the picture to its bottom
-    centre: Tensor  # scalar: row from 0 to 1 at which the profile is 1
     grid: Tensor  # (2,): cell and every, as a checkpoint keeps them
 
     def __init__(self, num_items: int, image_size: tuple[int, int], cell: int = 8) -> None:
@@ -50,8 +48,6 @@ class Appearance(nn.Module):
         self.backbone = Lite0().to(memory_format=torch.channels_last)
         self.register_buffer("items", torch.full((num_items, CHANNELS), FAR))
         self.register_buffer("still", torch.tensor(STILL))
-        self.register_buffer("slope", torch.tensor(0.0))
-        self.register_buffer("centre", torch.tensor(0.5))
         self.register_buffer("grid", torch.tensor([cell, 1]))
         self.register_load_state_dict_post_hook(_take_over_grid)
 
@@ -90,7 +86,7 @@ class Appearance(nn.Module):
     def forward(self, frames: Tensor, before: Tensor) -> Looks:
         """Compare what moves in ``(n, channels, h, w)`` frames with the memory; ``before`` are the frames before."""
         distance, nearest = self.distances(self.features(frames))
-        surprise = self.around(distance, self.moving(frames, before)) / self.profile()
+        surprise = self.around(distance, self.moving(frames, before))
         worst = surprise.flatten(1).argmax(dim=1, keepdim=True)
         return Looks(surprise, nearest.flatten(1).gather(1, worst)[:, 0])
 
@@ -113,11 +109,6 @@ class Appearance(nn.Module):
         moves = moving.to(distance.dtype)
         total, count = (AROUND**2 * _box(values) for values in (distance * moves, moves))
         return total / (count + PRIOR)
-
-    def profile(self) -> Tensor:
-        """Return the usual distance of each row, ``(h', 1)``."""
-        rows = (torch.arange(self.size[0], device=self.slope.device) + 0.5) / self.size[0]
-        return (self.slope * (rows - self.centre)).exp()[:, None]
 
     def keep(self, features: Tensor) -> None:
         """Fill the memory with ``(k, c)`` features, ``k <= m``."""

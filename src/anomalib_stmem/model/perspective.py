@@ -38,34 +38,24 @@ class Perspective(nn.Module):
         return (self.slope[place] * (rows - self.centre[place])).exp()[:, None]
 
     def learn(self, seen: "MovingRows") -> None:
-        """Take each map's line from what was seen; one that was not seen, or in which too little moved, stays."""
+        """Fit a line through the logarithms of the rows' means, each row weighing as much as moves in it.
+
+        A map that was not seen, or of which fewer than two rows have enough that moves to tell, stays as it is.
+        """
+        rows = (torch.arange(CELLS_DOWN) + 0.5) / CELLS_DOWN
         for place, name in enumerate(self.names):
-            line = line_through(seen.moving, seen.totals[name]) if name in seen.totals else None
-            if line is not None:
-                self.slope[place], self.centre[place] = line
-
-
-def line_through(moving: Tensor, total: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Fit a line through the logarithms of the rows' means, each row weighing as much as moves in it.
-
-    Args:
-        moving: ``(rows,)``, cells that move.
-        total: ``(rows,)``, sum of a map over them.
-
-    Returns:
-        Its slope, with rows from 0 to 1, and the row at which it is at its mean; ``None`` where fewer than two rows
-        have enough that moves to tell.
-    """
-    rows = (torch.arange(len(moving)) + 0.5) / len(moving)
-    mean = total / moving.clamp_min(1)
-    known = (moving > LEAST_SHARE * moving.sum()) & (mean > 0)
-    if int(known.sum()) < 2:
-        return None
-    weight = torch.where(known, moving, 0) / moving[known].sum()
-    level = mean.clamp_min(1e-12).log()
-    centre, middle = (weight * rows).sum(), (weight * level).sum()
-    spread = (weight * (rows - centre).square()).sum()
-    return (weight * (rows - centre) * (level - middle)).sum() / spread, centre
+            if name not in seen.totals:
+                continue
+            mean = seen.totals[name] / seen.moving.clamp_min(1)
+            known = (seen.moving > LEAST_SHARE * seen.moving.sum()) & (mean > 0)
+            if int(known.sum()) < 2:
+                continue
+            weight = torch.where(known, seen.moving, 0) / seen.moving[known].sum()
+            level = mean.clamp_min(1e-12).log()
+            centre, middle = (weight * rows).sum(), (weight * level).sum()
+            spread = (weight * (rows - centre).square()).sum()
+            self.slope[place] = (weight * (rows - centre) * (level - middle)).sum() / spread
+            self.centre[place] = centre
 
 
 class MovingRows:

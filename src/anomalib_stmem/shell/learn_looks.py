@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..model.appearance import AROUND, CELLS, Appearance
 from ..model.backbone import STRIDE
-from ..model.perspective import cells, line_through, still_below
+from ..model.perspective import cells, still_below
 from ..model.scoring import motion_map
 from ..model.torch_model import STMemModel
 from ..video.frame_rate import ASSUMED_RATE
@@ -126,7 +126,7 @@ def _fill(appearance: Appearance, pairs: list[Tensor]) -> list[Source]:
 
 
 def _compare(appearance: Appearance, pairs: list[Tensor], sources: list[Source]) -> Tensor:
-    """Learn how the usual distance changes with the height, and return the usual highest surprise.
+    """Return the highest surprise of a usual frame.
 
     What the memory was filled from is near to it; so each stretch of video is compared with the items of the others.
     """
@@ -139,12 +139,7 @@ def _compare(appearance: Appearance, pairs: list[Tensor], sources: list[Source])
         items = others if len(others) else appearance.items
         found.append(appearance.distances(appearance.features(frame), items)[0][0])
         moves.append(appearance.moving(frame, before)[0])
-    distance, moving = torch.stack(found), torch.stack(moves)
-    line = line_through(moving.sum(dim=(0, 2)).cpu(), (distance * moving).sum(dim=(0, 2)).cpu())
-    if line is not None:
-        appearance.slope.copy_(line[0])
-        appearance.centre.copy_(line[1])
-    surprise = appearance.around(distance, moving) / appearance.profile()
+    surprise = appearance.around(torch.stack(found), torch.stack(moves))
     return surprise.amax(dim=(1, 2)).mean().clamp_min(1e-3)
 
 
