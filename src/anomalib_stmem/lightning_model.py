@@ -105,7 +105,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         appearance: whether it counts, too, how what moves looks (:class:`~.model.appearance.Appearance`); ``False`` is
             the paper.
         appearance_items: features that the memory of looks keeps.
-        appearance_cell: pixels of the frame, each way, that become one of its features: 2, 4, 8 or 16. ``None``
+        appearance_cell: pixels of the frame, each way, that become one of its features: 4, 8 or 16. ``None``
             measures how high people are in the training video, and takes a fifth of it.
         appearance_every: frames from one look to the next, at most ``window``. ``None`` looks five times a second.
         appearance_examples: whether the model keeps a small picture of normal video with each feature, which an alarm
@@ -168,7 +168,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_speed: bool = True,
         appearance: bool = True,
         appearance_items: int = 4000,
-        appearance_cell: Literal[2, 4, 8, 16] | None = None,
+        appearance_cell: Literal[4, 8, 16] | None = None,
         appearance_every: int | None = None,
         appearance_examples: bool = True,
         prediction_weight: float = 1.0,

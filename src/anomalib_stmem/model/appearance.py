@@ -17,7 +17,7 @@ from .scoring import motion_map
 AROUND = 5  # cells, each way, that a surprise is averaged over: about a person
 PRIOR = 7.5  # cells without surprise that are averaged in, so that one cell alone is no figure
 FAR = 200.0  # each coordinate of an item that is not there; nothing is near it
-CELLS = (2, 4, 8, 16)  # pixels of the picture that may become one feature
+CELLS = (4, 8, 16)  # pixels of the picture that may become one feature; more is in no picture than in 4
 
 
 class Looks(NamedTuple):

@@ -18,7 +18,7 @@ from ..model.torch_model import STMemModel
 from ..video.frame_rate import ASSUMED_RATE
 from .learn_scene import Prepare, prepared
 
-FRAMES = 1000  # that the memory is filled from, spread over all training video
+FRAMES = 600  # that the memory is filled from, spread over all training video
 COMPARED = 100  # frames that say how far normal video is from a memory of other normal video
 MOVING, STILL = 60, 2  # features that a frame may give; still ones, because noise may grow
 CANDIDATES = 30_000  # features that the memory is chosen from
