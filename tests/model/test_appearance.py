@@ -77,5 +77,30 @@ def test_grid_comes_back_with_the_weights(appearance: Appearance) -> None:
     assert (other.cell, other.every, other.size) == (8, 3, (4, 6))
 
 
+@torch.no_grad()
+def test_memory_grows_by_what_it_did_not_know(appearance: Appearance) -> None:
+    appearance.items[:3] *= 0.01  # near to each other, as normal looks are
+    before, frame = torch.zeros(1, 3, 32, 48), torch.rand(1, 3, 32, 48) * 2 - 1
+    first = float(appearance(frame, before).surprise.max())
+    places = appearance.remember(frame, before)
+    assert len(places) > 0
+    assert appearance.num_items == 3 + len(places)
+    assert float(appearance(frame, before).surprise.max()) < first
+    assert len(appearance.remember(frame, before)) == 0
+    other = Appearance(num_items=4, image_size=(32, 48))
+    other.load_state_dict(appearance.state_dict())
+    torch.testing.assert_close(other.items, appearance.items)
+
+
+@torch.no_grad()
+def test_picture_shows_what_lies_around_the_cell(appearance: Appearance) -> None:
+    frame = torch.full((3, 32, 48), -1.0)
+    frame[:, 12:16, 20:24] = 1.0  # row 3, column 5 of cells of 4
+    picture = appearance.picture(frame, 3, 5)
+    assert picture.shape == (3, 20, 20)
+    assert bool((picture[:, 8:12, 8:12] == 255).all())
+    assert int((picture == 255).sum()) == 3 * 16
+
+
 def test_nothing_of_it_is_trained(appearance: Appearance) -> None:
     assert not any(parameter.requires_grad for parameter in appearance.parameters())

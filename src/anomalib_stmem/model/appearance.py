@@ -6,8 +6,10 @@ compared. The memory is filled once, after training (:mod:`~anomalib_stmem.shell
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .backbone import CHANNELS, STRIDE, Lite0
@@ -114,6 +116,43 @@ class Appearance(nn.Module):
         """Fill the memory with ``(k, c)`` features, ``k <= m``."""
         self.items.fill_(FAR)
         self.items[: len(features)] = features.half().float()  # as a checkpoint keeps them
+
+    def picture(self, frame: Tensor, row: int, column: int) -> NDArray[np.uint8]:
+        """Cut out of ``(channels, h, w)`` in [-1, 1] what lies around a cell, as far as a surprise is averaged."""
+        side = AROUND * self.cell
+        pixels = ((frame + 1) * 127.5).round().byte().cpu().numpy()
+        padded = np.pad(pixels, ((0, 0), (side, side), (side, side)), mode="edge")
+        top, left = (side + place * self.cell + self.cell // 2 - side // 2 for place in (row, column))
+        return padded[:, top : top + side, left : left + side]
+
+    def remember(self, frames: Tensor, before: Tensor) -> Tensor:
+        """Let the memory grow by what moves in normal frames and is farther from it than its items are from each other.
+
+        Args:
+            frames: ``(n, channels, h, w)`` in [-1, 1].
+            before: the frames before them.
+
+        Returns:
+            Number of the frame, row and column of the cell of each feature that was added, ``(k, 3)``.
+        """
+        places = self.moving(frames, before).nonzero()
+        features = self.features(frames)[places.unbind(dim=1)].half().float()
+        known = self.items[: self.num_items]
+        apart = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1)
+        distance = self.distances(features)[0]
+        added: list[int] = []
+        while len(distance) and float(distance.max()) > float(apart.median()):
+            added.append(int(distance.argmax()))
+            distance = torch.minimum(distance, (features - features[added[-1]]).norm(dim=1))
+        self.items = torch.cat([known, features[added], self.items[self.num_items + len(added) :]])
+        return places[added]
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:  # noqa: ANN401
+        """Take over a memory of any size: it may have grown."""
+        items = state.get(f"{prefix}items")
+        if items is not None:
+            self.items = self.items.new_empty(items.shape)
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def _box(maps: Tensor) -> Tensor:

@@ -31,6 +31,11 @@ class Examples:
         self._pictures: NDArray[Any] = decoded
         self._across = decoded.shape[1] // SIDE
 
+    def and_more(self, count: int, pictures: Sequence[NDArray[np.uint8]]) -> "Examples":
+        """Return a sheet with ``pictures``, as :func:`pack` takes them, after the first ``count`` of this one."""
+        own = [self[item][..., ::-1].transpose(2, 0, 1) for item in range(count)]
+        return Examples(pack([*own, *pictures]))
+
     def __getitem__(self, item: int) -> NDArray[np.uint8]:
         """Return the ``(SIDE, SIDE, 3)`` BGR picture of an item."""
         top, left = SIDE * (item // self._across), SIDE * (item % self._across)

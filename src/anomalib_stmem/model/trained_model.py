@@ -135,6 +135,32 @@ class TrainedModel(nn.Module):
         """Map raw scores and maps to the scale of this model."""
         return judged if self.calibration is None else Judged(**self.calibration(judged)._asdict())
 
+    @torch.no_grad()
+    def remember(self, frames: Tensor) -> int:
+        """Let the memory of looks grow by what moves in ``(n, 3, h, w)`` consecutive normal frames in [0, 1].
+
+        The score changes with it: calibrate anew.
+
+        Returns:
+            Number of looks that were added.
+
+        Raises:
+            ValueError: looks do not count for this model.
+        """
+        appearance = self.network.appearance
+        if appearance is None:
+            msg = "This model has no memory of looks. Train it with --model.appearance true."
+            raise ValueError(msg)
+        prepared = self.preparation(frames)
+        known = appearance.num_items
+        places = appearance.remember(prepared[1:], prepared[:-1])
+        if self.examples is not None:
+            pictures = [
+                appearance.picture(prepared[1 + number], row, column) for number, row, column in places.tolist()
+            ]
+            self.examples = self.examples.and_more(known, pictures)
+        return len(places)
+
     def fingerprint(self) -> str:
         """Hash everything that decides a score: options, weights, memory, calibration and thresholds."""
         options = [(name, as_list(self.options[name])) for name in FIXED_BY_CHECKPOINT]

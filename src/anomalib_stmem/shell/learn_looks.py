@@ -6,11 +6,12 @@ import numpy as np
 import scipy.ndimage
 import torch
 from anomalib.models.components import KCenterGreedy
+from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..model.appearance import AROUND, CELLS, Appearance
+from ..model.appearance import CELLS, Appearance
 from ..model.backbone import STRIDE
 from ..model.perspective import cells, still_below
 from ..model.scoring import motion_map
@@ -66,13 +67,14 @@ def learn_looks(
         every or min(network.window, max(1, round(rate / LOOKS_PER_SECOND))),
     )
     appearance.still.fill_(float(np.median([still_below(one[None]) for one in motion])))
-    with torch.random.fork_rng(devices=[]):
+    with isolate_rng():
         torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002  # which anomalib's coreset draws from
         sources = _fill(appearance, pairs)
     peak = _compare(appearance, pairs, sources)
     if network.head.fusion is not None:
         network.head.fusion.peak[network.head.sources.index("looks")] = peak
-    return [_crop(pairs[source.frame][1], source, appearance.cell) for source in sources]
+    return [appearance.picture(_as_frames(pairs[one.frame][1]), one.row, one.column) for one in sources]
 
 
 def cell_for(height: float, image_size: tuple[int, int]) -> int:
@@ -141,14 +143,6 @@ def _compare(appearance: Appearance, pairs: list[Tensor], sources: list[Source])
         moves.append(appearance.moving(frame, before)[0])
     surprise = appearance.around(torch.stack(found), torch.stack(moves))
     return surprise.amax(dim=(1, 2)).mean().clamp_min(1e-3)
-
-
-def _crop(frame: Tensor, source: Source, cell: int) -> NDArray[np.uint8]:
-    """Cut out what lies around a cell, as far as a surprise is averaged."""
-    side = AROUND * cell
-    padded = np.pad(frame.numpy(), ((0, 0), (side, side), (side, side)), mode="edge")
-    top, left = (side + place * cell + cell // 2 - side // 2 for place in (source.row, source.column))
-    return padded[:, top : top + side, left : left + side]
 
 
 def _as_frames(pair: Tensor) -> Tensor:
