@@ -123,7 +123,9 @@ class Appearance(nn.Module):
         pixels = ((frame + 1) * 127.5).round().byte().cpu().numpy()
         padded = np.pad(pixels, ((0, 0), (side, side), (side, side)), mode="edge")
         top, left = (side + place * self.cell + self.cell // 2 - side // 2 for place in (row, column))
-        return padded[:, top : top + side, left : left + side]
+        return padded[
+            :, top : top + side, left : left + side
+        ].copy()  # and not a view, which would keep the whole frame
 
     def remember(self, frames: Tensor, before: Tensor) -> Tensor:
         """Let the memory grow by what moves in normal frames and is farther from it than its items are from each other.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..model.appearance import CELLS, Appearance
-from ..model.backbone import STRIDE
+from ..model.backbone import CHANNELS, STRIDE
 from ..model.perspective import cells, still_below
 from ..model.scoring import motion_map
 from ..model.torch_model import STMemModel
@@ -109,40 +109,38 @@ def figure_height(motion: Tensor) -> float:
 def _fill(appearance: Appearance, pairs: list[Tensor]) -> list[Source]:
     """Choose the items, and say where each was seen."""
     device = appearance.items.device
-    candidates, seen = [], []
+    # In one piece: small pieces kept between the large maps of a backbone would leave the memory in shreds.
+    features, seen = torch.empty(len(pairs) * (MOVING + STILL), CHANNELS), list[Source]()
     for number, pair in enumerate(pairs):
         before, frame = _as_frames(pair.to(device))
-        features, moving = appearance.features(frame[None])[0], appearance.moving(frame[None], before[None])[0]
+        looked, moving = appearance.features(frame[None])[0], appearance.moving(frame[None], before[None])[0]
         for which, most in ((moving, MOVING), (~moving, STILL)):
             rows, columns = which.nonzero(as_tuple=True)
             chosen = torch.randperm(len(rows))[:most].to(device)
-            candidates.append(features[rows[chosen], columns[chosen]].cpu())
-            places = zip(rows[chosen].tolist(), columns[chosen].tolist(), strict=True)
-            seen += [Source(number, row, column) for row, column in places]
-    features = torch.cat(candidates)
-    few = torch.randperm(len(features))[:CANDIDATES]
+            rows, columns = rows[chosen], columns[chosen]
+            features[len(seen) : len(seen) + len(rows)] = looked[rows, columns].cpu()
+            seen += [Source(number, *place) for place in zip(rows.tolist(), columns.tolist(), strict=True)]
+    few = torch.randperm(len(seen))[:CANDIDATES]
     share = min(1.0, (len(appearance.items) + 0.5) / len(few))  # anomalib rounds down
     kept = few[KCenterGreedy(features[few], share).select_coreset_idxs()].tolist()
     appearance.keep(features[kept].to(device))
     return [seen[index] for index in kept]
 
 
-def _compare(appearance: Appearance, pairs: list[Tensor], sources: list[Source]) -> Tensor:
+def _compare(appearance: Appearance, pairs: list[Tensor], sources: list[Source]) -> float:
     """Return the highest surprise of a usual frame.
 
     What the memory was filled from is near to it; so each stretch of video is compared with the items of the others.
     """
     device = appearance.items.device
     stretches = torch.tensor([source.frame * STRETCHES // len(pairs) for source in sources], device=device)
-    found, moves = [], []
+    highest = []
     for number in range(0, len(pairs), max(1, len(pairs) // COMPARED)):
         before, frame = (one[None] for one in _as_frames(pairs[number].to(device)))
         others = appearance.items[: len(sources)][stretches != number * STRETCHES // len(pairs)]
-        items = others if len(others) else appearance.items
-        found.append(appearance.distances(appearance.features(frame), items)[0][0])
-        moves.append(appearance.moving(frame, before)[0])
-    surprise = appearance.around(torch.stack(found), torch.stack(moves))
-    return surprise.amax(dim=(1, 2)).mean().clamp_min(1e-3)
+        distance, _ = appearance.distances(appearance.features(frame), others if len(others) else None)
+        highest.append(float(appearance.around(distance, appearance.moving(frame, before)).max()))
+    return max(1e-3, sum(highest) / len(highest))
 
 
 def _as_frames(pair: Tensor) -> Tensor:
