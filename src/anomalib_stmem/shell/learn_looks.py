@@ -5,14 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.ndimage
 import torch
-from anomalib.models.components import KCenterGreedy
-from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..model.appearance import CELLS, Appearance
 from ..model.backbone import CHANNELS, STRIDE
+from ..model.coreset import farthest_first
 from ..model.perspective import cells, still_below
 from ..model.scoring import motion_map
 from ..model.torch_model import STMemModel
@@ -67,9 +66,8 @@ def learn_looks(
         every or min(network.window, max(1, round(rate / LOOKS_PER_SECOND))),
     )
     appearance.still.fill_(float(np.median([still_below(one[None]) for one in motion])))
-    with isolate_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002  # which anomalib's coreset draws from
         sources = _fill(appearance, pairs)
     peak = _compare(appearance, pairs, sources)
     if network.head.fusion is not None:
@@ -121,8 +119,7 @@ def _fill(appearance: Appearance, pairs: list[Tensor]) -> list[Source]:
             features[len(seen) : len(seen) + len(rows)] = looked[rows, columns].cpu()
             seen += [Source(number, *place) for place in zip(rows.tolist(), columns.tolist(), strict=True)]
     few = torch.randperm(len(seen))[:CANDIDATES]
-    share = min(1.0, (len(appearance.items) + 0.5) / len(few))  # anomalib rounds down
-    kept = few[KCenterGreedy(features[few], share).select_coreset_idxs()].tolist()
+    kept = few[farthest_first(features[few], len(appearance.items))].tolist()
     appearance.keep(features[kept].to(device))
     return [seen[index] for index in kept]
 
