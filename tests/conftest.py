@@ -14,7 +14,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism; thei
 from anomalib_stmem import write_scene
 
 # A network and a run as small as they can be, as command line options and as arguments.
-TINY_MODEL = {"image_size": (16, 16), "width": 2, "stem": 1, "memory_items": 3, "precision": "float32"}
+TINY_MODEL = {
+    "image_size": (16, 16),
+    "width": 2,
+    "stem": 1,
+    "memory_items": 3,
+    "precision": "float32",
+    "appearance": False,  # tests of looks ask for it: an enlarged frame costs more than all the rest
+}
 TINY_DATA = {"train_batch_size": 4, "train_clip_length": 6, "eval_batch_size": 8, "num_workers": 0}
 
 

@@ -13,6 +13,7 @@ from anomalib_stmem.evaluation.controls import control_scores
 from anomalib_stmem.evaluation.frame_metrics import EqualErrorRate, FalseAlarmsPerHour, VideoAUROC
 from anomalib_stmem.evaluation.pixel_metrics import AUPRO, PixelAUROC
 from anomalib_stmem.evaluation.region_metrics import RBDC, TBDC
+from anomalib_stmem.model.scoring import MEASUREMENTS
 from anomalib_stmem.runtime.step import StreamStep
 from anomalib_stmem.runtime.torch_backend import TorchBackend
 from anomalib_stmem.shell.batch import JudgedBatch
@@ -37,7 +38,7 @@ def judged(seed: int = 0) -> JudgedBatch:
         pred_score=torch.rand(count, generator=generator),
         pred_label=torch.rand(count, generator=generator) > 0.5,
         anomaly_map=torch.rand(count, 1, 16, 16, generator=generator),
-        measurements=torch.rand(count, 15, generator=generator),
+        measurements=torch.rand(count, len(MEASUREMENTS), generator=generator),
     )
 
 

@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on_where_it_was(archive: Path, tmp_path: Path) -> No
 
     results = tmp_path / "scores"
     model = calibrated()
-    stopped = Stopped(**(TINY_MODEL | {"seed": None}))
+    stopped = Stopped(**(TINY_MODEL | {"seed": None, "appearance": True}))
     stopped.load_state_dict(model.state_dict())
     with pytest.raises(BaseException):  # noqa: B017, PT011  # Lightning may turn the interrupt into an exit
         judge(archive, results, stopped.eval())

@@ -19,6 +19,8 @@ OPTIONS: dict[str, Any] = {
     "score_error": "sum",
     "learning_rate": 3e-3,
     "separation_weight": 0.0,
+    "score_speed": False,  # drawn figures a few pixels high: neither speed nor looks add anything (docs/results.md)
+    "appearance": False,
     "default_epochs": 5,
 }
 
