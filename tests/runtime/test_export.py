@@ -18,7 +18,7 @@ from anomalib_stmem.shell.int8_video import calibration_clips, calibration_steps
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
-OPTIONS = {"image_size": (32, 16), "stem": 2, "score_error": "both", "prediction_weight": 0.8}
+OPTIONS = {"image_size": (32, 16), "stem": 2, "score_error": "both", "prediction_weight": 0.8, "appearance": False}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,21 @@ def normal_clips(scene: Path) -> torch.Tensor:
     data = VideoFolder(scene, image_size=(32, 16), **TINY_DATA)
     data.setup("fit")
     return torch.stack([data.train_data[index].image for index in range(4)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compression", [None, CompressionType.INT8_PTQ])
+def test_looks_are_exported_too(scene: Path, tmp_path: Path, compression: CompressionType | None) -> None:
+    model = calibrated(**(OPTIONS | {"appearance": True}))
+    data = VideoFolder(scene, **TINY_DATA)
+    Engine(default_root_dir=tmp_path).export(model, "openvino", tmp_path, compression_type=compression, datamodule=data)
+    folder, atol = tmp_path / "weights" / "openvino", 1e-4 if compression is None else 0.2
+    clips = normal_clips(scene)[:2]
+    assert_same(ClipPredictor(folder / "model.xml").predict(clips), model, clips, atol=atol)
+    ours, exported = FrameStream(model), FrameStream(folder / "stream.xml", precision="float32")
+    for frame in clips[0]:
+        expected, found = ours.push(frame), exported.push(frame)
+    assert found.score == pytest.approx(expected.score, abs=atol)
 
 
 def test_predictor_takes_models_bytes_and_checkpoint_like_lengths(model: STMem) -> None:
