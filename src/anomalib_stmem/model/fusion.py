@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-
-LEAST_DEVIATION = 1e-3  # of a source's scores, as a share of their mean
+LEAST_DEVIATION = 1e-2  # of a source's scores, as a share of their mean
 
 
 class Fusion(nn.Module):
@@ -41,7 +40,7 @@ class Fusion(nn.Module):
     def calibrate(self, scores: Tensor) -> None:
         """Take means and deviations from ``(n, len(sources))`` scores of normal frames."""
         self.mean.copy_(scores.mean(dim=0))
-        # Below a thousandth of the mean it is rounding, which no two runtimes share.
+        # Below a hundredth of the mean it is rounding, which no two runtimes share.
         least = (LEAST_DEVIATION * self.mean.abs()).clamp_min(1e-6)
         self.deviation.copy_(torch.maximum(scores.std(dim=0, unbiased=False), least))
         self.highest.copy_(self.standardised(scores).amax(dim=0))
