@@ -17,7 +17,7 @@ from conftest import TINY_DATA, TINY_MODEL
 from makers import write_video
 from torchvision.transforms.v2 import Compose, Normalize, RandomVerticalFlip, Resize
 
-from anomalib_stmem import STMem, TrainedModel, VideoFolder, VideoPaths
+from anomalib_stmem import STMem, TrainedModel, VideoFolder, VideoPaths, lightning_model
 from anomalib_stmem.shell.batch import as_judged_batch
 from anomalib_stmem.video.frame_rate import _warn_once
 
@@ -489,3 +489,26 @@ def test_training_without_data_runs_the_demo_scene(
     assert not np.isnan(results["image_AUROC"])
     (report,) = tmp_path.rglob("report.json")
     assert json.loads(report.read_text())["dataset"].startswith("WalkwayDemo at ")
+
+
+def test_scene_is_learned_where_nothing_is_validated(scene: Path, tmp_path: Path) -> None:
+    model, videos = tiny(appearance=True, appearance_items=10), data(scene, image_size=(16, 16))
+    videos.setup("fit")
+    engine(tmp_path).fit(model, train_dataloaders=videos.train_dataloader())
+    assert model.model.appearance.num_items == 10
+    assert bool((model.model.head.perspective.centre != 0).any())
+
+
+def test_scene_is_learned_at_the_first_and_the_last_validation(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[int] = []
+    model = tiny()
+    monkeypatch.setattr(lightning_model, "learn_peaks", lambda *_: learned.append(model.current_epoch))
+    engine(tmp_path, max_epochs=4).fit(model, datamodule=data(scene, image_size=(16, 16)))
+    assert learned == [0, 3]
+
+
+def test_memory_of_no_looks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"appearance_items must be 1 or more; got 0"):
+        tiny(appearance_items=0)

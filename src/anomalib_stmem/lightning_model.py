@@ -102,8 +102,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_perspective: whether errors are divided by what is usual at that height of the picture, learned from the
             training video (:class:`~.model.perspective.Perspective`); ``False`` is the paper.
         score_speed: whether the greatest speed counts too (:mod:`~.model.speed`); ``False`` is the paper.
-        appearance: whether it counts, too, how what moves looks (:class:`~.model.appearance.Appearance`); ``False`` is
-            the paper.
+        appearance: whether looks count too: moving things are compared with normal video
+            (:class:`~.model.appearance.Appearance`); ``False`` is the paper.
         appearance_items: features that the memory of looks keeps.
         appearance_cell: pixels of the frame, each way, that become one of its features: 4, 8 or 16. ``None``
             measures how high people are in the training video, and takes a fifth of it.
@@ -190,6 +190,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if train_crop is not None and any(side <= 0 or side % (8 * stem) for side in train_crop):
             msg = f"train_crop must be multiples of 8 * stem = {8 * stem}; got {list(train_crop)}."
             raise ValueError(msg)
+        if appearance_items < 1:
+            msg = f"appearance_items must be 1 or more; got {appearance_items}. To leave looks out: --model.appearance false"
+            raise ValueError(msg)
         if appearance_every is not None and not 1 <= appearance_every <= window:
             msg = f"appearance_every must be from 1 to window = {window}; got {appearance_every}."
             raise ValueError(msg)
@@ -215,7 +218,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
         self._examples: Examples | None = None  # of the memory of looks
-        self._looks_due = False  # whether a training is to fill the memory of looks
+        self._scene_is_new = False  # whether a training has still to learn it
         if options.compiled:
             self.model.compile_streams()
 
@@ -333,20 +336,24 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def on_train_epoch_end(self) -> None:
         """Learn the same where nothing is validated."""
-        if not self.trainer.enable_validation:
+        if sum(self.trainer.num_val_batches) == 0:
             self._learn_scene()
 
     def _learn_scene(self) -> None:
+        """Learn it the first time, for whoever stops early, and at the end of the training; not in between."""
+        ends_by_epochs = (self.trainer.max_epochs or -1) > 0
+        if ends_by_epochs and not self._scene_is_new and self.current_epoch + 1 < self.trainer.max_epochs:
+            return
         network, clips = self.model, self.trainer.train_dataloader.dataset
         prepare = getattr(self.pre_processor, "transform", None) or torch.nn.Identity()
         was_training = network.training
         network.eval()
         learn_perspective(network, clips, prepare)
-        if network.appearance is not None and self._looks_due:
+        if network.appearance is not None and self._scene_is_new:
             options = self._options
             pictures = learn_looks(network, clips, prepare, options.appearance_cell, options.appearance_every)
             self._examples = Examples(pack(pictures)) if options.appearance_examples else None
-            self._looks_due = False
+        self._scene_is_new = False
         learn_peaks(network, clips, prepare)
         network.train(was_training)
 
@@ -506,4 +513,4 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         """From here on the weights are those of these options, and of this video."""
         self._learned_with = dict(self.hparams)
         self._proportion = proportion_of(getattr(self.trainer, "datamodule", None))
-        self._looks_due = True
+        self._scene_is_new = True

@@ -1,7 +1,7 @@
-"""How what moves looks, beside normal video: the distance of its features to the nearest of a memory of normal ones.
+"""How moving things look: the distance of their features to the nearest one in a memory of normal features.
 
 A frozen backbone sees the picture, enlarged so that a person is a few of its features high. Only cells that move are
-compared. The memory is filled once, after training (:mod:`~anomalib_stmem.shell.learn_scene`), and can grow.
+compared. The memory is filled once, after training (:mod:`~anomalib_stmem.shell.learn_looks`), and can grow.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from .scoring import motion_map
 AROUND = 5  # cells, each way, that a surprise is averaged over: about a person
 PRIOR = 7.5  # cells without surprise that are averaged in, so that one cell alone is no figure
 FAR = 200.0  # each coordinate of an item that is not there; nothing is near it
-CELLS = (4, 8, 16)  # pixels of the picture that may become one feature; more is in no picture than in 4
+CELLS = (4, 8, 16)  # pixels, each way, that may become one feature; enlarging a picture further shows nothing new
 
 
 class Looks(NamedTuple):
