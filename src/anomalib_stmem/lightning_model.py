@@ -191,7 +191,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             msg = f"train_crop must be multiples of 8 * stem = {8 * stem}; got {list(train_crop)}."
             raise ValueError(msg)
         if appearance_items < 1:
-            msg = f"appearance_items must be 1 or more; got {appearance_items}. To leave looks out: --model.appearance false"
+            msg = f"appearance_items must be 1 or more; got {appearance_items}. Or set --model.appearance false."
             raise ValueError(msg)
         if appearance_every is not None and not 1 <= appearance_every <= window:
             msg = f"appearance_every must be from 1 to window = {window}; got {appearance_every}."
