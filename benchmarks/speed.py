@@ -30,7 +30,7 @@ from torch.profiler import ProfilerActivity, profile
 from anomalib_stmem import ClipPredictor, FrameStream, STMem, write_scene
 from anomalib_stmem.model.loss import stream_loss
 from anomalib_stmem.model.memory import PrototypeMemory
-from anomalib_stmem.model.torch_model import has_bfloat16_units
+from anomalib_stmem.model.precision import has_bfloat16_units
 from anomalib_stmem.runtime.backend import empty_state, openvino_core
 from anomalib_stmem.runtime.export import export_clips, export_step, to_openvino
 from anomalib_stmem.runtime.exported_backends import OpenVinoBackend

@@ -71,3 +71,10 @@ def test_watch() -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "watch, whole films" in done.stdout
     assert done.stdout.count("64x48") == 2
+
+
+@pytest.mark.slow
+def test_looks() -> None:
+    command = [sys.executable, BENCHMARKS / "looks.py", "--size", "32", "32", "--frames", "20", "--backends", "torch"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "with looks" in done.stdout

@@ -37,8 +37,9 @@ from .model.crops import moving_crops
 from .model.examples import Examples, pack
 from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
+from .model.precision import Precision
 from .model.scoring import AreaName, ErrorName
-from .model.torch_model import Precision, STMemModel, Streams
+from .model.torch_model import STMemModel, Streams
 from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores

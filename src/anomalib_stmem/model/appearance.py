@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .backbone import CHANNELS, STRIDE, Lite0
 from .perspective import STILL
+from .precision import Precision, convolving
 from .scoring import motion_map
 
 AROUND = 5  # cells, each way, that a surprise is averaged over: about a person
@@ -47,6 +48,7 @@ class Appearance(nn.Module):
     def __init__(self, num_items: int, image_size: tuple[int, int], cell: int = 8) -> None:
         super().__init__()
         self.image_size, self.cell, self.every = image_size, cell, 1
+        self.precision: Precision = "auto"
         self.backbone = Lite0().to(memory_format=torch.channels_last)
         self.register_buffer("items", torch.full((num_items, CHANNELS), FAR))
         self.register_buffer("still", torch.tensor(STILL))
@@ -78,7 +80,8 @@ class Appearance(nn.Module):
         rows, columns = self.size
         enlarged = F.interpolate(frames, (STRIDE * rows, STRIDE * columns), mode="bilinear", align_corners=False)
         colours = enlarged.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)  # a third faster
-        return self.backbone(colours).permute(0, 2, 3, 1)
+        with convolving(self.precision, frames.device):
+            return self.backbone(colours).permute(0, 2, 3, 1).float()
 
     def moving(self, frames: Tensor, before: Tensor) -> Tensor:
         """Say which cells move between two frames each: ``(n, h', w')``, true where they do."""

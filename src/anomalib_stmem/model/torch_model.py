@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .appearance import Appearance, Looks
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
+from .precision import Precision, convolving, fastest_layout
 from .scoring import (
     AREAS,
     ERRORS,
@@ -34,7 +35,6 @@ from .scoring import (
 from .speed import speed_map
 
 Streams = Literal["both", "spatial", "temporal"]
-Precision = Literal["auto", "float32", "bf16"]
 
 
 class Expectation(NamedTuple):
@@ -97,13 +97,24 @@ class STMemModel(nn.Module):
         self.window = architecture.window
         self.channels = architecture.channels
         self.divisor = architecture.divisor
-        self.precision = precision
         self.residual = architecture.residual
         self.spatial = StreamNetwork(architecture) if streams != "temporal" else None
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
         self.appearance = appearance
+        self.precision = precision
         self.to(memory_format=fastest_layout())
+
+    @property
+    def precision(self) -> Precision:
+        """In which numbers all convolutions run."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, wanted: Precision) -> None:
+        self._precision: Precision = wanted
+        if self.appearance is not None:
+            self.appearance.precision = wanted
 
     def compile_streams(self, **options: Any) -> None:  # noqa: ANN401
         """Let ``torch.compile`` fuse each sub-network, for clips of any number and length.
@@ -126,7 +137,7 @@ class STMemModel(nn.Module):
         judged, before = clips[:, t:], clips[:, t - 1 : -1]
         spatial = temporal = None
         errors: dict[ErrorName, Tensor] = {}
-        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._use_bfloat16(clips.device)):
+        with convolving(self.precision, clips.device):
             if self.spatial is not None:
                 spatial = self.spatial(clips[:, :-1])
                 if self.residual:
@@ -287,7 +298,7 @@ class STMemModel(nn.Module):
         measurements, anomaly_map = self._measure_next(frames, difference, state)
         # Copies, since exporters rename what is both an input and an output.
         new = {"frame": frames} | {name: state[name].clone() for name in ("surprise", "nearest") if name in state}
-        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._use_bfloat16(frames.device)):
+        with convolving(self.precision, frames.device):
             for name, stream in self.scored_streams.items():
                 places = range(len(stream.encoder.shifts))
                 seen = frames if name == "spatial" else difference
@@ -326,9 +337,6 @@ class STMemModel(nn.Module):
             if stream is not None and prediction is not None:
                 stream.update_memories(prediction.recalls)
 
-    def _use_bfloat16(self, device: torch.device) -> bool:
-        return self.precision == "bf16" or (self.precision == "auto" and has_bfloat16_units(device))
-
     def _check(self, clips: Tensor) -> None:
         if clips.ndim != 5 or clips.shape[1] < self.window + 1:
             msg = (
@@ -351,20 +359,3 @@ def _bottleneck_distance(prediction: StreamPrediction, nothing: Tensor) -> Tenso
     if NUM_SCALES - 1 not in prediction.recalls:
         return torch.zeros_like(nothing)
     return memory_distance(prediction.recalls[NUM_SCALES - 1])
-
-
-def fastest_layout() -> torch.memory_format:
-    """Layout of convolutions: channels last for tensor cores and AVX-512, else contiguous (18 % faster with AVX2)."""
-    wide = torch.cuda.is_available() or _cpu_has("_is_avx512_supported")
-    return torch.channels_last if wide else torch.contiguous_format
-
-
-def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are faster than float32: CUDA from Ampere on, CPUs with AMX or AVX512-BF16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and (_cpu_has("_is_amx_tile_supported") or _cpu_has("_is_avx512_bf16_supported"))
-
-
-def _cpu_has(probe: str) -> bool:
-    return getattr(torch.cpu, probe, lambda: False)()  # private in torch, so absent is "no"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..model.torch_model import Precision
+from ..model.precision import Precision
 from .backend import Answers, Array, State
 from .step import LookStep, StreamStep
 from .step_info import LOOK_OUTPUTS, OUTPUTS
