@@ -36,7 +36,7 @@ def calibrated(**options: Any) -> STMem:
         network = model.model
         if network.appearance is not None:
             network.appearance.set_grid(8, 2)
-            network.appearance.keep(torch.randn(min(5, len(network.appearance.items)), 112))
+            network.appearance.keep(torch.randn_like(network.appearance.items[:5]))
         if network.head.fusion is not None:  # no source drowns the others
             size = network.appearance.image_size if network.appearance else (16, 16)
             normal = network.judge(torch.rand(4, 8, network.channels, *size) * 2 - 1).measurements

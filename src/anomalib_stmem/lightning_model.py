@@ -39,6 +39,7 @@ from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
 from .model.precision import Precision
 from .model.scoring import AreaName, ErrorName
+from .model.timm_backbone import OWN_BACKBONE
 from .model.torch_model import STMemModel, Streams
 from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
@@ -105,6 +106,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_speed: whether the greatest speed counts too (:mod:`~.model.speed`); ``False`` is the paper.
         appearance: whether looks count too: moving things are compared with normal video
             (:class:`~.model.appearance.Appearance`); ``False`` is the paper.
+        appearance_backbone: what sees them: ``lite0``, whose weights come with pip, or the name of any network of timm
+            that has maps of stride 16.
+        appearance_weights: file with its weights, as timm reads it. ``None`` lets timm download its own.
         appearance_items: features that the memory of looks keeps.
         appearance_cell: pixels of the frame, each way, that become one of its features: 4, 8 or 16. ``None``
             measures how high people are in the training video, and takes a fifth of it.
@@ -168,6 +172,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_perspective: bool = True,
         score_speed: bool = True,
         appearance: bool = True,
+        appearance_backbone: str = OWN_BACKBONE,
+        appearance_weights: str | None = None,
         appearance_items: int = 4000,
         appearance_cell: Literal[4, 8, 16] | None = None,
         appearance_every: int | None = None,
@@ -442,7 +448,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if builtin_demo.is_wanted(self):
             builtin_demo.prepare(self)
         if self.model.appearance is not None:  # now, and not after the training, so that it says now what it lacks
-            self.model.appearance.backbone.load_imagenet()
+            self.model.appearance.backbone.load_pretrained(self._options.appearance_weights)
         if self._options.seed is not None:
             torch.set_rng_state(self._random_state)
         trainer = self.trainer

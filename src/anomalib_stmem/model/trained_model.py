@@ -203,7 +203,8 @@ def build_network(options: Mapping[str, Any]) -> STMemModel:
     appearance = None
     if options["appearance"]:
         with torch.random.fork_rng(devices=[]):  # the streams start the same with and without it
-            appearance = Appearance(options["appearance_items"], options["image_size"])
+            backbone = options["appearance_backbone"]
+            appearance = Appearance(options["appearance_items"], options["image_size"], backbone=backbone)
     return STMemModel(architecture, head, options["streams"], options["precision"], appearance)
 
 

@@ -71,5 +71,5 @@ def fold_batch_norms(network: nn.Module) -> None:
     """Fold every batch normalisation that follows a convolution into it, in place; for evaluation only."""
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for place, (one, two) in enumerate(pairwise(list(sequence))):
-            if isinstance(one, nn.Conv2d) and isinstance(two, nn.BatchNorm2d):
+            if isinstance(one, nn.Conv2d) and type(two) is nn.BatchNorm2d:  # timm's also hold an activation
                 sequence[place], sequence[place + 1] = fuse_conv_bn_eval(one, two), nn.Identity()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..model.appearance import CELLS, Appearance
-from ..model.backbone import CHANNELS, STRIDE
+from ..model.backbone import STRIDE
 from ..model.coreset import farthest_first
 from ..model.perspective import cells, still_below
 from ..model.scoring import motion_map
@@ -108,7 +108,7 @@ def _fill(appearance: Appearance, pairs: list[Tensor]) -> list[Source]:
     """Choose the items, and say where each was seen."""
     device = appearance.items.device
     # In one piece: small pieces kept between the large maps of a backbone would leave the memory in shreds.
-    features, seen = torch.empty(len(pairs) * (MOVING + STILL), CHANNELS), list[Source]()
+    features, seen = torch.empty(len(pairs) * (MOVING + STILL), appearance.backbone.channels), list[Source]()
     for number, pair in enumerate(pairs):
         before, frame = _as_frames(pair.to(device))
         looked, moving = appearance.features(frame[None])[0], appearance.moving(frame[None], before[None])[0]
