@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("your_camera", "threshold", "report", "several_cameras", "openvino", "deployment", "python")
 MODEL = [
     *("--model.image_size", "[16,16]", "--model.width", "2", "--model.stem", "1", "--model.memory_items", "3"),
-    *("--model.train_crop", "null"),
+    *("--model.train_crop", "null", "--model.streams", "temporal", "--model.appearance", "false"),
 ]
 RUN = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 
@@ -51,9 +51,13 @@ def test_pages_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Monke
     own = ("my_videos/normal/1", "my_videos/normal/2", "my_videos/test/1")
     for name in ("gate", "monday", "tuesday", *own, "archive/1"):
         write_video(tmp_path / f"{name}.mp4", 14, "mp4v", (32, 48))
+    exported = []  # already: an export costs half a minute
     for page in PAGES:
         for command in commands(page):
-            run(command)
+            if command not in exported:
+                run(command)
+            if command[:2] == ["anomalib", "export"]:
+                exported.append(command)
         names: dict = {}
         for block in blocks(page, "python") if page != "deployment" else ():  # tests/test_readme.py runs those
             exec(block, names)  # noqa: S102

@@ -13,7 +13,7 @@ from trained import calibrated
 
 from anomalib_stmem import ClipPredictor, FrameStream, STMem, VideoFolder
 from anomalib_stmem.runtime.backend import openvino_core
-from anomalib_stmem.runtime.export import export_clips, to_openvino
+from anomalib_stmem.runtime.export import to_openvino
 from anomalib_stmem.shell.int8_video import calibration_clips, calibration_steps
 
 pytest.importorskip("onnxruntime")
@@ -28,16 +28,15 @@ def model() -> STMem:
 
 @pytest.fixture(scope="module")
 def exported(model: STMem, scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ONNX by anomalib's engine; from it OpenVINO, in float32 and int8; and ONNX of clips of 8."""
+    """ONNX of clips of 8 and of the step, by anomalib's engine; from it OpenVINO, in float32 and int8."""
     root = tmp_path_factory.mktemp("exported")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    Engine(default_root_dir=root).export(model.train(), "onnx", root / "windows")
-    export_clips(model.trained, root / "clips" / "model.onnx", clip_length=8)
+    Engine(default_root_dir=root).export(model.train(), "onnx", root, onnx_kwargs={"clip_length": 8})
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name], equal_nan=True, msg=name)
     assert model.training
     model.eval()
-    source = root / "windows" / "weights" / "onnx"
+    source = root / "weights" / "onnx"
     for name in ("model", "stream"):
         to_openvino(source / f"{name}.onnx", root / f"{name}.xml", None, ())
     steps = itertools.islice(calibration_steps(model.trained, VideoFolder(scene, **TINY_DATA)), 12)
@@ -56,13 +55,9 @@ def assert_same(found: object, model: STMem, clips: torch.Tensor, atol: float) -
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize(
-    ("file", "length"), [("clips/model.onnx", 8), ("model.xml", 6), ("windows/weights/onnx/model.onnx", 6)]
-)
-def test_graph_returns_what_the_module_returns(
-    model: STMem, exported: Path, file: str, length: int, batch: int
-) -> None:
-    clips = torch.rand(batch, length, 3, 32, 16)
+@pytest.mark.parametrize("file", ["weights/onnx/model.onnx", "model.xml"])
+def test_graph_returns_what_the_module_returns(model: STMem, exported: Path, file: str, batch: int) -> None:
+    clips = torch.rand(batch, 8, 3, 32, 16)
     assert_same(ClipPredictor(exported / file).predict(clips), model, clips, atol=1e-4)
 
 
@@ -137,7 +132,7 @@ def test_predictor_refuses_values_that_no_picture_has(model: STMem, value: float
 
 
 def test_export_leaves_a_stream_beside_the_clips(exported: Path) -> None:
-    assert (exported / "windows" / "weights" / "onnx" / "stream.onnx").is_file()
+    assert (exported / "weights" / "onnx" / "stream.onnx").is_file()
     with pytest.raises(ValueError, match=r"not clips. A streaming step is run by FrameStream"):
         ClipPredictor(exported / "stream.xml")
     with pytest.raises(ValueError, match="is no streaming step of STMem"):
@@ -158,7 +153,7 @@ def test_impossible_export_is_refused(model: STMem, tmp_path: Path, options: dic
 
 
 def test_int8_needs_normal_video(exported: Path, tmp_path: Path) -> None:
-    source = exported / "clips" / "model.onnx"
+    source = exported / "weights" / "onnx" / "model.onnx"
     nothing = calibration_clips(None, 8, (32, 16))
     with pytest.raises(ValueError, match=r"int8_ptq needs normal video.*--data"):
         to_openvino(source, tmp_path / "m.xml", CompressionType.INT8_PTQ, nothing)
@@ -181,6 +176,6 @@ def test_predictor_names_the_file_it_cannot_open(
 
 
 def test_predictor_refuses_other_sizes(exported: Path) -> None:
-    predictor = ClipPredictor(exported / "clips" / "model.onnx")
+    predictor = ClipPredictor(exported / "weights" / "onnx" / "model.onnx")
     with pytest.raises(ValueError, match=r"clips of shape \(any, 8, 3, 32, 16\).*Got \(1, 6, 3, 32, 16\)"):
         predictor.predict(np.zeros((1, 6, 3, 32, 16), np.float32))
