@@ -8,7 +8,6 @@ not depend on them), a full memory of normal features. ``--cell`` and ``--every`
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,20 @@ from rich.console import Console
 from rich.table import Table
 from watch import decoded, draw
 
-from anomalib_stmem import FrameStream, STMem, TrainedModel, calibrate, watch
+from anomalib_stmem import FrameStream, STMem, TrainedModel, calibrate
 from anomalib_stmem.runtime.export import export_step, to_openvino
 
 ROUNDS = 5  # of which the fastest counts
+# In a process of its own, which imports what a watch does. Linux alone tells how much it has held.
+WATCH = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from anomalib_stmem import watch
+model, video, out = sys.argv[1:]
+watch([video], model, out, films=False, console=Console(quiet=True))
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
 
 
 def save(path: Path, video: Path, options: argparse.Namespace, *, looks: bool) -> Path:
@@ -52,9 +61,9 @@ def export(ckpt: Path) -> Path:
     return onnx.with_suffix(".xml")
 
 
-def frames_per_second(models: list[Path], frames: list[np.ndarray]) -> list[float]:
+def frames_per_second(models: list[Path], frames: list[np.ndarray], precision: str) -> list[float]:
     """Push all frames through a stream of each model, in turns; the first pass of each is not timed."""
-    streams, spans = [FrameStream(model) for model in models], []
+    streams, spans = [FrameStream(model, precision=precision) for model in models], []
     for _ in range(ROUNDS + 1):
         spans.append([])
         for stream in streams:
@@ -67,11 +76,11 @@ def frames_per_second(models: list[Path], frames: list[np.ndarray]) -> list[floa
 
 
 def memory_of_watch(model: Path, video: Path) -> float:
-    """Watch a video in a process of its own, and return the most memory that it held, in MB."""
+    """Watch a video, and return the most memory that this held, in MB."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, __file__, "--watch", str(model), str(video), out]
+        command = [sys.executable, "-c", WATCH, str(model), str(video), out]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-        return float(printed.split()[-1])
+        return float(printed.split()[-1]) / 1000
 
 
 def main() -> None:
@@ -82,13 +91,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=5, help="frames from one look to the next")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--backends", nargs="+", default=["torch", "openvino"])
-    parser.add_argument("--watch", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--precision", default="auto", help="of the streams: auto, float32 or bf16")
     options = parser.parse_args()
-    if options.watch:
-        model, video, out = options.watch
-        watch([video], model, out, films=False, console=Console(quiet=True))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
-        return
     table = Table("runtime", "", "frames/s", "of those without", "memory of watch, MB", title="The price of looks")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -97,7 +101,7 @@ def main() -> None:
         checkpoints = [save(scratch / f"{name}.ckpt", video, options, looks=name == "with") for name in ("no", "with")]
         for backend in options.backends:
             models = [export(one) for one in checkpoints] if backend == "openvino" else checkpoints
-            speeds = frames_per_second(models, frames)
+            speeds = frames_per_second(models, frames, options.precision)
             for name, model, speed in zip(("without looks", "with looks"), models, speeds, strict=True):
                 held = memory_of_watch(model, video)
                 table.add_row(backend, name, f"{speed:.1f}", f"{speed / speeds[0]:.2f}", f"{held:.0f}")
