@@ -19,8 +19,9 @@ import torch
 from anomalib_stmem import FrameStream, TrainedModel, VideoFolder
 from anomalib_stmem.data.labels import LabelledVideo
 from anomalib_stmem.evaluation.frame_metrics import auroc
+from anomalib_stmem.runtime.backend import looks_beside
 from anomalib_stmem.runtime.export import export_step, to_openvino
-from anomalib_stmem.shell.int8_video import calibration_steps
+from anomalib_stmem.shell.int8_video import calibration_looks, calibration_steps
 
 Judged = dict[str, np.ndarray]
 
@@ -57,6 +58,17 @@ def compare(judged: Judged, reference: Judged, fps: float) -> dict[str, Any]:
     }
 
 
+def convert(step: Path, model: TrainedModel, root: Path, compression: str | None = None) -> Path:
+    """Convert an exported step, and its graph of looks where there is one, to OpenVINO."""
+    graph = step.with_name(f"{compression}.xml")
+    jobs = ((step, graph, calibration_steps), (looks_beside(step), looks_beside(graph), calibration_looks))
+    for source, target, normal_video in jobs:
+        if source.is_file():
+            inputs = normal_video(model, VideoFolder(root, num_workers=0)) if compression else ()
+            to_openvino(source, target, compression, inputs)
+    return graph
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,9 +83,8 @@ def main() -> None:
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         step = export_step(model, Path(scratch) / "stream.onnx")
-        graph = to_openvino(step, Path(scratch) / "stream.xml", None, ())
-        inputs = calibration_steps(model, VideoFolder(options.root, num_workers=0))
-        int8 = to_openvino(step, Path(scratch) / "int8.xml", "int8_ptq", inputs)
+        graph = convert(step, model, options.root)
+        int8 = convert(step, model, options.root, "int8_ptq")
         runs = {
             "torch float32": (model, "float32"),
             "torch bf16": (model, "bf16"),

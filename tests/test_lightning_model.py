@@ -143,6 +143,7 @@ def test_pictures_and_curves_are_drawn(run: tuple) -> None:
     assert (run[2] / "images" / "01_highest.png").stat().st_size > 1000
     assert (run[2] / "test" / "curves" / "01.png").stat().st_size > 1000
     assert (run[2] / "test" / "roc.png").stat().st_size > 1000
+    assert (run[2] / "test" / "perspective.png").stat().st_size > 1000
 
 
 def test_model_is_calibrated_on_held_out_video(run: tuple) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +61,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     test |= {"metrics": {"image_AUROC": 0.987}, "tables": {"none": {"STMem": row}, "centred": {"STMem": row}}}
     (folder / "test").mkdir()
     (folder / "test" / "report.json").write_text(json.dumps(test))
+    cv2.imwrite(str(folder / "test" / "perspective.png"), np.full((30, 90, 3), 200, np.uint8))
     pd.DataFrame({"epoch": [0, 1, 2], "loss": [0.5, 0.2, 0.1]}).to_csv(folder / "training.csv", index=False)
     return folder
 
@@ -78,6 +80,7 @@ def test_data_are_those_of_the_files(results: Path) -> None:
     assert data["videos"][0]["truth"] == [(3.0, 3.9), (8.0, 9.4)]
     assert sum(data["scores"]["normal"]) == data["scores"]["count"] == 230 - 35
     assert sum(data["scores"]["abnormal"]) == 35
+    assert [picture[:22] for picture in data["perspective"]] == ["data:image/jpeg;base64"]
     assert data["training"] == {"epoch": [0, 1, 2], "loss": [0.5, 0.2, 0.1]}
 
 

@@ -14,8 +14,9 @@ def test_every_video_has_a_curve_of_its_own(tmp_path: Path) -> None:
 
 
 def test_roc_shows_the_errors_that_there_are(tmp_path: Path) -> None:
-    frames = pd.DataFrame({"label": [0, 1, 0, 1], "psnr_frame_sum": [3.0, 1.0, 2.0, 1.5]})
-    draw_roc(frames, "frame", tmp_path / "roc.png")
+    frames = pd.DataFrame({"label": [0, 1, 0, 1], "psnr_frame_sum": [3.0, 1.0, 2.0, 1.5], "speed": [1, 3, 2, 4]})
+    frames["score"] = -frames.psnr_frame_sum
+    draw_roc(frames, "frame", ("motion", "speed"), tmp_path / "roc.png")
     assert (tmp_path / "roc.png").stat().st_size > 1000
-    draw_roc(frames.assign(label=0), "frame", tmp_path / "none.png")  # one class only
+    draw_roc(frames.assign(label=0), "frame", ("motion",), tmp_path / "none.png")  # one class only
     assert not (tmp_path / "none.png").exists()

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..results.files import ANNOTATED, EVENTS, PLAIN, RUN, SCORES, STRIP
+from ..results.files import ANNOTATED, EVENTS, PERSPECTIVE, PLAIN, RUN, SCORES, STRIP
 from ..results.judged_frame import THRESHOLD
 from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
 THUMBNAIL = 240  # pixels, width
+PICTURE = 720  # the same of the picture of perspective
 BINS = 40
 FILMS = {"plain": PLAIN, "annotated": ANNOTATED}
 MOST_MEGABYTES = 200  # of films and clips in a page
@@ -68,6 +69,7 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
         "scores": _distribution(folders),
         "runs": [_read(path) for path in _found(results, RUN)],
         "tests": [_read(path) for path in _found(results, "report.json")],
+        "perspective": [_thumbnail(path, PICTURE) for path in _found(results, PERSPECTIVE)],
         "training": _training(results),
     }
 
@@ -168,12 +170,12 @@ def _stretches(frames: pd.DataFrame) -> list[tuple[float, float]] | None:
     ]
 
 
-def _thumbnail(path: Path) -> str | None:
+def _thumbnail(path: Path, width: int = THUMBNAIL) -> str | None:
     image = cv2.imread(str(path))
     if image is None:
         return None
-    height = round(image.shape[0] * THUMBNAIL / image.shape[1])
-    small = cv2.resize(image, (THUMBNAIL, height), interpolation=cv2.INTER_AREA)
+    height = round(image.shape[0] * width / image.shape[1])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 

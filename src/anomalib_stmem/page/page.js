@@ -285,6 +285,7 @@ function drawLosses({ epoch, loss }) {
 function tellModel() {
   const place = $("model");
   if (data.training) place.append(drawLosses(data.training));
+  for (const src of data.perspective) place.append(make("img", { src, class: "perspective", alt: "How large errors and speed usually are, by row of the picture" }));
   for (const run of data.runs) {
     const { options, ...model } = run.model;
     place.append(make("h3", {}, `Watched from ${run.started} to ${run.ended ?? "(it was not ended properly)"}`), list(model));

@@ -1,4 +1,4 @@
-"""The score of each video over time (Fig. 6) and the ROC of streams and sum (Fig. 8)."""
+"""The score of each video over time (Fig. 6) and the ROC of the score and its parts (Fig. 8)."""
 
 from pathlib import Path
 
@@ -51,12 +51,13 @@ def draw_curve(frames: pd.DataFrame, path: Path, video: str, threshold: float = 
     figure.savefig(path, dpi=110, format="png")
 
 
-def draw_roc(frames: pd.DataFrame, area: str, path: Path) -> None:
-    """Draw the ROC of the sum (solid), the temporal (dashed) and the spatial error (dotted), all on one scale.
+def draw_roc(frames: pd.DataFrame, area: str, sources: tuple[str, ...], path: Path) -> None:
+    """Draw the ROC of the score, of the other sources in it, and of each error, all on one scale.
 
     Args:
         frames: rows of ``scores.csv``; errors that the network lacks are left out.
         area: over which errors are taken (:data:`~anomalib_stmem.model.scoring.AREAS`).
+        sources: of the score; ``motion``, the first, is one of the errors.
         path: of the PNG; nothing is drawn where frames are all normal or all abnormal.
     """
     from sklearn.metrics import roc_auc_score, roc_curve  # as large as all else that a watch needs beside torch
@@ -64,15 +65,15 @@ def draw_roc(frames: pd.DataFrame, area: str, path: Path) -> None:
     labels = frames.label.to_numpy()
     if len(np.unique(labels)) < 2:
         return
+    errors = {f"error, {name}": f"psnr_{area}_{name}" for name in ("sum", "temporal", "spatial")}
+    shown = {"score": frames.score} | {name: frames[name] for name in sources[1:]}
+    shown |= {name: -frames[column] for name, column in errors.items() if column in frames}
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axis = figure.subplots()
-    for error, style in (("sum", "-"), ("temporal", "--"), ("spatial", ":")):
-        if f"psnr_{area}_{error}" not in frames:
-            continue
-        score = -frames[f"psnr_{area}_{error}"]
+    for (name, score), style in zip(shown.items(), ("-", "--", "--", ":", ":", ":"), strict=False):
         false_alarms, hits, _ = roc_curve(labels, score)
-        axis.plot(false_alarms, hits, style, label=f"{error}: {100 * roc_auc_score(labels, score):.1f} %")
+        axis.plot(false_alarms, hits, style, label=f"{name}: {100 * roc_auc_score(labels, score):.1f} %")
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     axis.set(xlabel="false positive rate", ylabel="true positive rate", title="Frame ROC, all videos on one scale")
-    axis.legend(loc="lower right", title="AUROC of the error")
+    axis.legend(loc="lower right", title="AUROC")
     figure.savefig(path, dpi=110)

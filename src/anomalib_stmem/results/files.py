@@ -11,6 +11,7 @@ UNFINISHED = ".part"
 # In the folder of a video
 SCORES, EVENTS, ANNOTATED, PLAIN, CURVE = "scores.csv", "events.json", "annotated.mp4", "plain.mp4", "curve.png"
 RUN, EVENT_LINES = "run.json", "events.jsonl"  # in that of a watch
+PERSPECTIVE = "perspective.png"  # in that of a test or prediction
 STRIP = 48  # pixels of score under an annotated film
 
 

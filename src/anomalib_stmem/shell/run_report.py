@@ -18,7 +18,7 @@ from ..evaluation.normalisation import SMOOTHINGS
 from ..evaluation.tables import compare
 from ..model.scoring import MEASUREMENTS
 from ..model.torch_model import STMemModel
-from ..results.files import SCORES, to_json
+from ..results.files import PERSPECTIVE, SCORES, to_json
 from ..results.report_text import markdown, print_table
 from ..results.scores_table import write_scores
 from .batch import JudgedBatch
@@ -51,6 +51,7 @@ class RunReport(Callback):
         super().__init__()
         self._stage_folder = stage_folder
         self._rows: list[pd.DataFrame] = []
+        self._picture: torch.Tensor | None = None  # (c, h, w) in [-1, 1]: one of what was judged
         self._epochs: list[dict[str, float]] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: JudgingModule) -> None:
@@ -80,6 +81,7 @@ class RunReport(Callback):
         del args, kwargs
         if archive_of(trainer) is None:
             self._rows.append(frame_rows(outputs, pl_module.model))
+            self._picture = outputs.image[0, -1] if self._picture is None else self._picture
 
     on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments
 
@@ -99,7 +101,7 @@ class RunReport(Callback):
         (folder / "report.md").write_text(markdown(about, metrics, tables))
         from ..results.curves import draw_roc
 
-        draw_roc(frames, head.area, folder / "roc.png")
+        draw_roc(frames, head.area, head.sources, folder / "roc.png")
         print_table(tables["none"], about, folder)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
@@ -122,7 +124,21 @@ class RunReport(Callback):
         write_scores(frames, folder / SCORES)
         threshold = 1 - getattr(pl_module.post_processor, "image_sensitivity", 0.5)
         draw_curves(frames, folder / "curves", threshold)
+        if pl_module.model.head.perspective is not None and self._picture is not None:
+            picture, self._picture = self._picture, None
+            show_perspective(pl_module.model, picture, folder / PERSPECTIVE)
         return folder
+
+
+def show_perspective(network: STMemModel, picture: torch.Tensor, path: Path) -> None:
+    """Draw what a network has learned of perspective, beside a ``(c, h, w)`` picture in [-1, 1]."""
+    from ..results.perspective_picture import draw_perspective  # matplotlib is slow to start
+
+    perspective, height = network.head.perspective, picture.shape[-2]
+    names = {"error of the prediction": network.head.error, "speed": "speed"}
+    usual = {shown: perspective.profile(name, height)[:, 0].cpu().numpy() for shown, name in names.items()}
+    pixels = ((picture + 1) * 127.5).round().byte().expand(3, -1, -1).permute(1, 2, 0)
+    draw_perspective(pixels.cpu().numpy(), usual, path)
 
 
 def frame_rows(batch: JudgedBatch, network: STMemModel) -> pd.DataFrame:
