@@ -23,6 +23,8 @@ def make_backbone(name: str) -> "Lite0 | TimmBackbone":
 class TimmBackbone(nn.Module):
     """``(b, 3, h, w)`` in [-1, 1] to the maps of stride 16 of a network of timm, ``(b, channels, h / 16, w / 16)``.
 
+    Not anomalib's ``TimmFeatureExtractor``, which wants layers by name, and these differ from network to network.
+
     Args:
         name: in timm; see ``timm.list_models()``.
 

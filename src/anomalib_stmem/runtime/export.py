@@ -160,7 +160,7 @@ def _write(
     graph.trained.network.precision = "float32"  # which precision is computed in is the runtime's choice
     for module in graph.modules():
         if hasattr(module, "inplace"):  # costs the exporter a sixth of its time
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]  # any attribute of a module may be one
     path.parent.mkdir(parents=True, exist_ok=True)
     first = {0: torch.export.Dim("batch", min=1, max=4096)}
     # The step takes its state as one tuple.
