@@ -95,7 +95,12 @@ def test_source_that_hangs_is_an_event_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("odd", "named", "words"),
     [
-        ({"motion": 0.5, "speed": -1.0, "looks": 2.0}, ["motion", "looks"], "moves unlike and looks unlike anything"),
+        ({"motion": 0.5, "speed": -1.0, "looks": 2.0}, ["motion", "looks"], "moves and looks unlike anything"),
+        (
+            {"motion": 0.5, "speed": 1.0, "looks": 2.0},
+            ["motion", "speed", "looks"],
+            "moves and looks unlike anything in normal video, and is faster (",
+        ),
         ({"motion": -3.0, "speed": 0.1, "looks": -2.0}, ["speed"], "is faster than anything in normal video"),
         ({"motion": -3.0, "speed": -1.0, "looks": -2.0}, ["speed"], "is faster than anything"),  # the oddest at least
         ({}, [], "is not what normal video would have next"),

@@ -14,7 +14,7 @@ from .judged_frame import THRESHOLD, JudgedFrame
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
 MOST_BOXES = 5
-ODD = {"motion": "moves unlike", "speed": "is faster than", "looks": "looks unlike"}
+UNLIKE = {"motion": "moves", "looks": "looks"}
 SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the only one
 
 
@@ -154,6 +154,8 @@ def reason_of(score: float, boxes: list[Box], size_hw: Size, odd: list[str]) -> 
     row = min(2, int(3 * (top + height / 2) / size_hw[0]))
     place = f"{('top', 'middle', 'bottom')[row]} {('left', 'centre', 'right')[column]}"
     if odd:
-        compared = " and ".join(ODD[name] for name in odd)
-        return f"What is at the {place} ({width}x{height} pixels) {compared} anything in normal video ({level})."
+        unlike = " and ".join(verb for name, verb in UNLIKE.items() if name in odd)
+        compared = f"{unlike} unlike anything" if unlike else "is faster than anything"
+        more = ", and is faster" if unlike and "speed" in odd else ""
+        return f"What is at the {place} ({width}x{height} pixels) {compared} in normal video{more} ({level})."
     return f"The movement at the {place} ({width}x{height} pixels) is not what normal video would have next ({level})."
