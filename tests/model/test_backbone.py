@@ -26,3 +26,8 @@ def test_weights_are_halves_already() -> None:
     ours = Lite0()
     ours.load_pretrained()
     assert all(torch.equal(value, value.half().float()) for value in ours.state_dict().values())
+
+
+def test_it_takes_no_other_weights() -> None:
+    with pytest.raises(ValueError, match=r"lite0 come with pip. Leave --model.appearance_weights my.pth out"):
+        Lite0().load_pretrained("my.pth")

