@@ -2,9 +2,10 @@
 
     python benchmarks/looks.py [--size 256 256] [--cell 8] [--every 5] [--backends torch openvino]
 
-Everything in one run, a process for each row: frames per second of a ``FrameStream`` on decoded frames, without and
-with looks, taken in turns; and the most memory that `watch` ever held. A drawn walkway, untrained weights (speed does
-not depend on them), a full memory of normal features. ``--cell`` and ``--every`` are what a training would choose.
+Everything in one run: frames per second of a ``FrameStream`` on decoded frames, without and with looks, taken in turns;
+and the most memory that `watch` ever held, each in a process of its own (Linux). A drawn walkway, untrained weights
+(speed does not depend on them), a full memory of normal features. ``--cell`` and ``--every`` are what a training would
+choose.
 """
 
 import argparse
@@ -19,10 +20,11 @@ import torch
 from lightning.pytorch import Trainer
 from rich.console import Console
 from rich.table import Table
+from runtimes import convert
 from watch import decoded, draw
 
 from anomalib_stmem import FrameStream, STMem, TrainedModel, calibrate
-from anomalib_stmem.runtime.export import export_step, to_openvino
+from anomalib_stmem.runtime.export import export_step
 
 ROUNDS = 5  # of which the fastest counts
 # In a process of its own, which imports what a watch does. Linux alone tells how much it has held.
@@ -52,13 +54,8 @@ def save(path: Path, video: Path, options: argparse.Namespace, *, looks: bool) -
 
 def export(ckpt: Path) -> Path:
     """Write the streaming step of a checkpoint for OpenVINO, with its graph of looks."""
-    trained, onnx = TrainedModel.load(ckpt), ckpt.with_suffix(".onnx")
-    export_step(trained, onnx)
-    to_openvino(onnx, onnx.with_suffix(".xml"), None, ())
-    looks = onnx.with_stem(f"{onnx.stem}_looks")
-    if looks.is_file():
-        to_openvino(looks, looks.with_suffix(".xml"), None, ())
-    return onnx.with_suffix(".xml")
+    trained = TrainedModel.load(ckpt)
+    return convert(export_step(trained, ckpt.with_suffix(".onnx")), trained)
 
 
 def frames_per_second(models: list[Path], frames: list[np.ndarray], precision: str) -> list[float]:

@@ -58,14 +58,14 @@ def compare(judged: Judged, reference: Judged, fps: float) -> dict[str, Any]:
     }
 
 
-def convert(step: Path, model: TrainedModel, root: Path, compression: str | None = None) -> Path:
-    """Convert an exported step, and its graph of looks where there is one, to OpenVINO."""
-    graph = step.with_name(f"{compression}.xml")
+def convert(step: Path, model: TrainedModel, root: Path | None = None) -> Path:
+    """Convert an exported step, and its graph of looks where there is one, to OpenVINO; to int8 from normal video."""
+    graph = step.with_name(f"{step.stem}_{'float' if root is None else 'int8'}.xml")
     jobs = ((step, graph, calibration_steps), (looks_beside(step), looks_beside(graph), calibration_looks))
     for source, target, normal_video in jobs:
         if source.is_file():
-            inputs = normal_video(model, VideoFolder(root, num_workers=0)) if compression else ()
-            to_openvino(source, target, compression, inputs)
+            inputs = () if root is None else normal_video(model, VideoFolder(root, num_workers=0))
+            to_openvino(source, target, None if root is None else "int8_ptq", inputs)
     return graph
 
 
@@ -83,8 +83,7 @@ def main() -> None:
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         step = export_step(model, Path(scratch) / "stream.onnx")
-        graph = convert(step, model, options.root)
-        int8 = convert(step, model, options.root, "int8_ptq")
+        graph, int8 = convert(step, model), convert(step, model, options.root)
         runs = {
             "torch float32": (model, "float32"),
             "torch bf16": (model, "bf16"),

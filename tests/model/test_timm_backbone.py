@@ -34,7 +34,9 @@ def test_it_sees_what_timms_network_sees(weights: Path) -> None:
     torch.testing.assert_close(seen, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["no_such_network", "vit_tiny_patch16_224.nothing"])
+@pytest.mark.parametrize(
+    "name", ["no_such_network", "vit_tiny_patch16_224.nothing", "vit_tiny_patch16_224", "resnetv2_50x1_bit.x"]
+)
 def test_name_that_timm_does_not_know_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"appearance_backbone {name}: timm has no such model"):
         make_backbone(name)
@@ -43,6 +45,14 @@ def test_name_that_timm_does_not_know_is_refused(name: str) -> None:
 def test_weights_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be had from .*nowhere.pth.*appearance_weights FILE"):
         TimmBackbone(SMALL).load_pretrained(tmp_path / "nowhere.pth")
+
+
+def test_weights_of_another_network_are_refused(weights: Path, tmp_path: Path) -> None:
+    """timm itself takes what fits of them, and be it nothing, where it is asked for maps."""
+    renamed = {f"features.{name}": value for name, value in torch.load(weights).items()}
+    torch.save(renamed, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"cannot be had from .*other.pth \(.{20,200}\). Give a file"):
+        TimmBackbone(SMALL).load_pretrained(tmp_path / "other.pth")
 
 
 def test_weights_beyond_half_precision_are_refused(tmp_path: Path) -> None:

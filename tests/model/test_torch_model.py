@@ -9,7 +9,7 @@ from trained import awaken
 from anomalib_stmem.model.appearance import Appearance
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.memory import Recall
-from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead
+from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead, error_maps
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
 
@@ -267,6 +267,33 @@ def test_bfloat16_stays_close_and_predicts_float32() -> None:
     one, other = exact.judge(clip), coarse.judge(clip)
     assert other.prediction.dtype == torch.float32
     torch.testing.assert_close(other.prediction, one.prediction, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("streams", "error", "scored"),
+    [
+        ("both", "both", "both"),
+        ("both", "spatial", "spatial"),
+        ("temporal", "both", "sum"),
+        ("temporal", "spatial", "sum"),
+        ("temporal", "temporal", "temporal"),
+    ],
+)
+def test_error_that_a_single_stream_lacks_is_scored_as_that_of_the_sum(streams: str, error: str, scored: str) -> None:
+    network = build(streams)
+    network.head.error = error
+    assert network.scored_error == scored
+    assert scored in error_maps(network.expect(clips(frames=6)).errors)
+
+
+def test_looks_are_seen_in_the_networks_precision() -> None:
+    network = build(sources=True)
+    frames, before = clips(frames=2)[:, 1], clips(frames=2)[:, 0]
+    exact = network.look(frames, before).surprise
+    network.precision = "bf16"
+    coarse = network.look(frames, before).surprise
+    assert not torch.equal(coarse, exact)
+    torch.testing.assert_close(coarse, exact, atol=0, rtol=0.05)
 
 
 def test_compiles_whole_and_once_for_all_lengths() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from trained import calibrated
 
@@ -118,6 +119,15 @@ def test_folding_changes_nothing(model: STMem) -> None:
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     clip = torch.rand(1, 6, 3, 32, 16)
     torch.testing.assert_close(network.judge(clip).score, model.model.judge(clip).score, atol=1e-5, rtol=1e-5)
+
+
+def test_normalisation_that_holds_an_activation_is_not_folded() -> None:
+    """As in timm's networks, which may judge looks."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), timm.layers.BatchNormAct2d(2)).eval()
+    picture = torch.randn(1, 1, 4, 4)
+    expected = network(picture)
+    fold_batch_norms(network)
+    torch.testing.assert_close(network(picture), expected)
 
 
 def test_stream_and_training_do_not_disturb_each_other(reference: list) -> None:

@@ -10,9 +10,12 @@ import replica
 import torch
 import torch.multiprocessing as mp
 from commands import anomalib, flags
-from conftest import TINY_DATA, TINY_MODEL
+from conftest import TINY_DATA
+from conftest import TINY_MODEL as WITHOUT_LOOKS
 
 from anomalib_stmem import STMem, VideoFolder
+
+TINY_MODEL = WITHOUT_LOOKS | {"appearance": True, "appearance_items": 10}  # every device fills the memory itself
 
 
 def test_replicas_are_identical_after_training_on_uneven_shares(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Backbones by name: ours, or any of timm that has maps of stride 16."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,16 @@ class TimmBackbone(nn.Module):
         try:
             about: Any = timm.create_model(name, features_only=True).feature_info
             self.place = about.reduction().index(STRIDE)
-        except (RuntimeError, AttributeError, ValueError) as error:
-            msg = (
-                f"--model.appearance_backbone {name}: timm has no such model, or it gives no maps of stride {STRIDE}. "
-                "Expected lite0, or a name of timm.list_models() such as resnet18."
-            )
-            raise ValueError(msg) from error
-        self.name, self.channels = name, about.channels()[self.place]
-        self.network = timm.create_model(name, features_only=True, out_indices=(self.place,))
+            self.network = timm.create_model(name, features_only=True, out_indices=(self.place,)).eval()
+            with torch.no_grad():  # transformers want a size of their own, or put the channels last
+                seen = self.network(torch.zeros(1, 3, 4 * STRIDE, 6 * STRIDE))[0]
+            self.channels = about.channels()[self.place]
+            fits = seen.shape == (1, self.channels, 4, 6)
+        except (RuntimeError, AttributeError, ValueError, AssertionError) as error:
+            raise ValueError(_unfit(name)) from error
+        if not fits:
+            raise ValueError(_unfit(name))
+        self.name = name
         usual: Any = timm.get_pretrained_cfg(name)
         mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (usual.mean, usual.std))
         self.register_buffer("mean", mean, persistent=False)
@@ -73,13 +76,15 @@ class TimmBackbone(nn.Module):
 
         overlay: dict[str, Any] = {} if file is None else {"pretrained_cfg_overlay": {"file": str(file)}}
         try:
+            timm.create_model(self.name, pretrained=True, **overlay)  # strict; maps alone take what fits, if anything
             source = timm.create_model(
                 self.name, pretrained=True, features_only=True, out_indices=(self.place,), **overlay
             )
         except Exception as error:  # a network, a hub and a file can each fail in many ways
             where = "from the network" if file is None else f"from {file}"
+            why = textwrap.shorten(str(error), 200)
             msg = (
-                f"The weights of --model.appearance_backbone {self.name} cannot be had {where} ({error}). "
+                f"The weights of --model.appearance_backbone {self.name} cannot be had {where} ({why}). "
                 "Give a file that timm can read: --model.appearance_weights FILE."
             )
             raise ValueError(msg) from error
@@ -89,3 +94,10 @@ class TimmBackbone(nn.Module):
                 msg = f"{name} of --model.appearance_backbone {self.name} is too large for half precision."
                 raise ValueError(msg)
             self.network.state_dict()[name].copy_(rounded)
+
+
+def _unfit(name: str) -> str:
+    return (
+        f"--model.appearance_backbone {name}: timm has no such model, or it gives no maps of stride {STRIDE} for "
+        "pictures of any size. Expected lite0, or a convolutional network of timm.list_models() such as resnet18."
+    )

@@ -200,7 +200,7 @@ class STMemModel(nn.Module):
         """Measure ``(b, s, c, h, w)`` frames, and draw the map that explains it."""
         head = self.head
         maps = {name: head.in_perspective(name, error) for name, error in error_maps(errors).items()}
-        scored = head.error if head.error in maps else "sum"
+        scored = self.scored_error
         blurred = {name: blur(error) for name, error in maps.items() if name == scored or wanted is MEASUREMENTS}
         motion = head.in_perspective("motion", motion_map(frames - before))
         others: dict[str, Tensor] = {}
@@ -233,6 +233,12 @@ class STMemModel(nn.Module):
         """
         judged = self.judge(clips)
         return Judged(judged.score.flatten(), None, judged.anomaly_map.flatten(0, 1)[:, None])
+
+    @property
+    def scored_error(self) -> ErrorName:
+        """The error that counts: the head's, or that of the sum where a network of one stream has no such error."""
+        own = [name for name in ("spatial", "temporal") if getattr(self, name) is not None]
+        return self.head.error if len(own) == 2 or self.head.error in own else "sum"
 
     @property
     def measured(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure  # not pyplot: figures for files need no screen and no global state
 from numpy.typing import NDArray
 
-COLOURS = ("#1f4e79", "#b03020", "#3a7d44")
+COLOURS = ("#1f4e79", "#b03020")
 
 
 def draw_perspective(picture: NDArray[np.uint8], usual: Mapping[str, NDArray[np.float32]], path: Path) -> None:
@@ -23,7 +23,7 @@ def draw_perspective(picture: NDArray[np.uint8], usual: Mapping[str, NDArray[np.
     scene, curves = figure.subplots(1, 2, sharey=True, width_ratios=(1.2 * width / height, 1))
     scene.imshow(picture, aspect="auto", extent=(0, width, height, 0))
     scene.set(xticks=[], ylabel="row", title="A frame of the video")
-    for (name, values), colour in zip(usual.items(), COLOURS, strict=False):
+    for (name, values), colour in zip(usual.items(), COLOURS, strict=True):
         curves.plot(values, np.arange(height) + 0.5, color=colour, label=name)
     curves.axvline(1, color="grey", linewidth=0.8)
     curves.set(xlabel="usual where something moves,\nrelative to the average", xlim=(0, None), title="Perspective")

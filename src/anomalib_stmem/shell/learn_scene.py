@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..evaluation.optical_flow import optical_flow
 from ..model.perspective import MovingRows
-from ..model.scoring import blur, error_maps, error_of, motion_map
+from ..model.scoring import blur, error_maps, motion_map
 from ..model.speed import speed_map
 from ..model.torch_model import STMemModel, frame_differences
 from .batch import JudgedBatch, as_judged_batch
@@ -57,11 +57,11 @@ def learn_peaks(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
     head = network.head
     if head.fusion is None:
         return
-    window, highest = network.window, []
+    window, scored, highest = network.window, network.scored_error, []
     for _, images in prepared(network, clips, prepare, PEAK_CLIPS):
-        error = error_of(error_maps(network.expect(images).errors), head.error)
+        error = error_maps(network.expect(images).errors)[scored]
         speed = speed_map(images[0, window:], images[0, window - 1 : -1])[None]
-        maps = {"motion": head.in_perspective(head.error, error), "speed": head.in_perspective("speed", speed)}
+        maps = {"motion": head.in_perspective(scored, error), "speed": head.in_perspective("speed", speed)}
         highest.append({name: float(blur(values).amax(dim=(-2, -1)).mean()) for name, values in maps.items()})
     for place, source in enumerate(head.sources):
         if source in {"motion", "speed"}:

@@ -81,7 +81,8 @@ class RunReport(Callback):
         del args, kwargs
         if archive_of(trainer) is None:
             self._rows.append(frame_rows(outputs, pl_module.model))
-            self._picture = outputs.image[0, -1] if self._picture is None else self._picture
+            if self._picture is None:
+                self._picture = outputs.image[0, -1].cpu().clone()  # not a view, which would keep the whole batch
 
     on_predict_batch_end = on_test_batch_end  # type: ignore[assignment]  # same arguments
 
@@ -124,8 +125,8 @@ class RunReport(Callback):
         write_scores(frames, folder / SCORES)
         threshold = 1 - getattr(pl_module.post_processor, "image_sensitivity", 0.5)
         draw_curves(frames, folder / "curves", threshold)
-        if pl_module.model.head.perspective is not None and self._picture is not None:
-            picture, self._picture = self._picture, None
+        picture, self._picture = self._picture, None
+        if pl_module.model.head.perspective is not None and picture is not None:
             show_perspective(pl_module.model, picture, folder / PERSPECTIVE)
         return folder
 
@@ -135,7 +136,7 @@ def show_perspective(network: STMemModel, picture: torch.Tensor, path: Path) -> 
     from ..results.perspective_picture import draw_perspective  # matplotlib is slow to start
 
     perspective, height = network.head.perspective, picture.shape[-2]
-    names = {"error of the prediction": network.head.error, "speed": "speed"}
+    names = {"error of the prediction": network.scored_error, "speed": "speed"}
     usual = {shown: perspective.profile(name, height)[:, 0].cpu().numpy() for shown, name in names.items()}
     pixels = ((picture + 1) * 127.5).round().byte().expand(3, -1, -1).permute(1, 2, 0)
     draw_perspective(pixels.cpu().numpy(), usual, path)
