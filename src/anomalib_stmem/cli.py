@@ -187,7 +187,10 @@ def _calibrate(given: Namespace) -> int:
     console = Console()
     done = calibrate(**given.as_dict(), console=console)
     before = "" if done.alarms_before is None else f"; the threshold of before gives {done.alarms_before}"
-    said = f"{done.alarms_now} false alarms in {done.seconds:.0f} s of video ({done.num_frames} frames){before}."
+    for used in done.used:
+        console.print(f"{masked(str(used))}.", soft_wrap=True, highlight=False)
+    alarms = f"{done.alarms_now} false alarm{'' if done.alarms_now == 1 else 's'}"
+    said = f"{alarms} in {done.seconds:.0f} s of video{before}."
     console.print(f"{said} {done.basis} Written: {done.path}", soft_wrap=True, highlight=False)
     for failure in done.failures:
         print(f"stmem calibrate: {masked(failure)} The threshold rests on what could be read.", file=sys.stderr)  # noqa: T201  # as above

@@ -44,11 +44,12 @@ from .model.torch_model import STMemModel, Streams
 from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
-from .shell.batch import JudgedBatch, as_judged_batch
+from .shell.batch import JudgedBatch, as_judged_batch, first_frames
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
 from .shell.learn_scene import learn_peaks, learn_perspective
+from .shell.measure_training import measure_training
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
@@ -348,8 +349,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def _learn_scene(self) -> None:
         """Learn it the first time, for whoever stops early, and at the end of the training; not in between."""
-        ends_by_epochs = (self.trainer.max_epochs or -1) > 0
-        if ends_by_epochs and not self._scene_is_new and self.current_epoch + 1 < self.trainer.max_epochs:
+        goes_on = (self.trainer.max_epochs or -1) > self.current_epoch + 1
+        if goes_on and not self._scene_is_new:
             return
         network, clips = self.model, self.trainer.train_dataloader.dataset
         prepare = getattr(self.pre_processor, "transform", None) or torch.nn.Identity()
@@ -362,6 +363,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             self._examples = Examples(pack(pictures)) if options.appearance_examples else None
         self._scene_is_new = False
         learn_peaks(network, clips, prepare)
+        if isinstance(self.post_processor, CalibratedPostProcessor) and not goes_on:
+            self.post_processor.trained_on = measure_training(network, clips, prepare)
         network.train(was_training)
 
     def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
@@ -397,7 +400,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         window = self.model.window
         first = int(batch.judged.any(dim=0).int().argmax())
         clips, due = batch.image[:, first - window :], batch.judged[:, first:]
-        judged = self.model.judge(clips, self._first_frames(batch, clips.shape[1]))
+        judged = self.model.judge(clips, first_frames(batch, clips.shape[1]))
         # What pictures and controls look at: the judged frame and the one before it.
         batch.image = torch.stack([clips[:, window - 1 : -1][due], clips[:, window:][due]], dim=1)
         return batch.update(
@@ -408,14 +411,6 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             measurements=judged.measurements[due],
             nearest=None if judged.nearest is None else judged.nearest[due],
         )
-
-    @staticmethod
-    def _first_frames(batch: JudgedBatch, length: int) -> list[int] | None:
-        """Return the number of each clip's first frame in its video, where the data says it."""
-        if batch.frames is None:
-            return None
-        last = batch.judged.sum(dim=1).cumsum(dim=0) - 1  # place of each clip's last frame, which is always judged
-        return (batch.frames[last] - length + 1).tolist()
 
     # -- training set-up ---------------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import torch.multiprocessing as mp
 from anomalib_stmem.evaluation.frame_metrics import (
     AveragePrecision,
     EqualErrorRate,
-    FalseAlarmsPerHour,
     VideoAUROC,
     video_key,
 )
@@ -125,22 +124,6 @@ def test_constant_score_is_fifty() -> None:
     batch = Frames(torch.zeros(6), torch.tensor([0, 1] * 3), ["a", "b"] * 3, torch.arange(6))
     for smoothing in ("none", "causal", "centred"):
         assert value(VideoAUROC(smoothing=smoothing), batch) == 0.5
-
-
-def test_false_alarms_count_events_over_the_hours_of_normal_video() -> None:
-    @dataclass
-    class Labels:
-        pred_label: torch.Tensor
-        gt_label: torch.Tensor
-        video_name: list[str]
-        frames: torch.Tensor
-        frame_rate: torch.Tensor
-
-    predicted = torch.tensor([1, 0, 0, 0, 1, 1, 0, 0, 1, 0])
-    truth = torch.tensor([0, 0, 0, 0, 0, 1, 1, 0, 0, 0])
-    batch = Labels(predicted, truth, ["a"] * 10, torch.arange(10), torch.full((10,), 2.0))
-    # Frames 0 and 8 are false alarms; 4 and 5 are one event, which holds an abnormal frame. 8 normal frames are 4 s.
-    assert value(FalseAlarmsPerHour(), batch) == pytest.approx(2 / (4 / 3600))
 
 
 def test_other_averages_are_refused() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pandas as pd
 from anomalib.data import get_datamodule
@@ -22,9 +22,10 @@ from rich.console import Console
 
 from ..evaluation.controls import CONTROLS
 from ..evaluation.evaluator import video_evaluator
+from ..evaluation.event_tables import compare_events, curves_of
 from ..evaluation.normalisation import SMOOTHINGS, Smoothing
 from ..evaluation.tables import Scores, compare_scores, single
-from ..results.report_text import markdown_tables
+from ..results.report_text import markdown_events, markdown_tables
 from ..shell.post_processor import SquashingPostProcessor
 from . import weights  # noqa: F401  # registers the backbone
 from .score_record import ScoreRecord
@@ -35,7 +36,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PERCENT = ("AUROC", "F1Score", "AveragePrecision", "EqualErrorRate", "AUPRO", "RBDC", "TBDC")
+PERCENT = (
+    "AUROC",
+    "F1Score",
+    "AveragePrecision",
+    "EqualErrorRate",
+    "AUPRO",
+    "RBDC",
+    "TBDC",
+    "EventsFound",
+    "EventsFoundAt",
+)
 FIRST_COLUMNS = ("model", "image_AUROC", "per_video_VideoAUROC", "macro_VideoAUROC")
 LAST_COLUMNS = ("frames_judged", "frames_left_out", "label_set", "seed", "skipped")
 
@@ -149,15 +160,24 @@ class VideoBenchmarkJob(BenchmarkJob):
 
 def _comparison(folder: Path) -> str:
     try:
-        return markdown_tables({how: compare_models(folder, how) for how in SMOOTHINGS})
+        tables = {how: compare_models(folder, how) for how in SMOOTHINGS}
+        return "\n".join(
+            [markdown_events(compare_events(curves_of(*recorded_scores(folder)))), markdown_tables(tables)]
+        )
     except ValueError as error:  # the table of metrics stays
         return f"{error}\n"
 
 
-def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
-    """Compare the scores that the jobs left: every normalisation, with intervals, beside the controls.
+class Recorded(NamedTuple):
+    """The scores that the jobs of a benchmark left."""
 
-    Each job is measured by the labels of its own data.
+    scores: dict[str, Scores]
+    frames: pd.DataFrame
+    labels: dict[str, pd.Series]  # of each score, by which it is measured
+
+
+def recorded_scores(folder: Path) -> Recorded:
+    """Read the scores of all jobs; each is measured by the labels of its own data.
 
     Raises:
         ValueError: two jobs judged different frames, which no table can compare.
@@ -167,7 +187,7 @@ def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
     for name, other in others:
         if not other[["video", "frame"]].equals(frames[["video", "frame"]]):
             msg = (
-                f"{first} and {name} judged different frames ({len(frames)} and {len(other)}), so their AUROCs stand "
+                f"{first} and {name} judged different frames ({len(frames)} and {len(other)}), so their figures stand "
                 "in no table together. Run one benchmark for each data set."
             )
             raise ValueError(msg)
@@ -177,7 +197,16 @@ def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
         found = {name: own.score} | {f"control: {control}": own[control] for control in CONTROLS if control in own}
         scores |= {which: single(values, own) for which, values in found.items()}
         labels |= dict.fromkeys(found, own.label)
-    return compare_scores(scores, frames, smoothing, labels)
+    return Recorded(scores, frames, labels)
+
+
+def compare_models(folder: Path, smoothing: Smoothing) -> pd.DataFrame:
+    """Compare the scores that the jobs left: every normalisation, with intervals, beside the controls.
+
+    Errors as :func:`recorded_scores`.
+    """
+    recorded = recorded_scores(folder)
+    return compare_scores(recorded.scores, recorded.frames, smoothing, recorded.labels)
 
 
 def markdown(result: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from .frame_difference import FrameDifference
 
 
 class ScoreRecord(Callback):
-    """Write ``scores.csv``: video, frame, label and raw score; the control as a model adds the other controls.
+    """Write ``scores.csv``: video, frame, rate, label and raw score; the control as a model adds the other controls.
 
     Args:
         path: of the file.
@@ -36,7 +36,12 @@ class ScoreRecord(Callback):
         del trainer, args, kwargs
         # A trainer's callbacks come before the model's own, so this is the raw score, which no post-processor has bent:
         # min-max over a video must see the straight scale.
-        columns = {"frame": outputs.frames, "label": outputs.gt_label.int(), "score": outputs.pred_score.flatten()}
+        columns = {
+            "frame": outputs.frames,
+            "rate": outputs.frame_rate,
+            "label": outputs.gt_label.int(),
+            "score": outputs.pred_score.flatten(),
+        }
         if isinstance(pl_module, FrameDifference):
             columns |= control_scores(2 * outputs.image - 1, outputs.frames.to(outputs.image.device))
         values = {name: column.cpu().numpy() for name, column in columns.items()}

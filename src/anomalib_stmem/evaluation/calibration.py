@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..model.calibration import Calibration, squash, unsquash
+from ..model.calibration import MOST_PEAKS, Calibration, squash, unsquash
 from ..model.scoring import ScoreHead
+from .decided import levels
 from .events import Timeline
-from .thresholds import extrapolated_threshold, threshold_for
+from .thresholds import Tail, tail_of
 
 QUIET_SHARE = 0.99  # of the pixels of a usual normal frame lie below the pixel threshold; the rest may be one figure
 
@@ -38,22 +39,24 @@ def calibrate(
     head: ScoreHead,
     frames: CalibrationFrames,
     budget: float,
-    extrapolate: bool = False,
+    trained_on: CalibrationFrames | None = None,
     abnormal: NDArray[np.bool_] | None = None,
     best_threshold: BestThreshold | None = None,
 ) -> Calibration:
     """Take the bounds of ``g`` in Eq. (16) from normal frames, and thresholds that keep within a budget on them.
 
-    The frame threshold is the lowest one within ``budget``; from little video that is the greatest normal score. The
-    pixel threshold is what 99 % of the pixels of a normal frame stay below, in 99 % of such frames.
+    The frame threshold is the level that normal video exceeds as often as the budget allows
+    (:class:`~.thresholds.Tail`). The pixel threshold is what 99 % of the pixels of a normal frame stay below, in 99 %
+    of such frames.
 
     Args:
-        head: of the model; its bounds and usual motion are set.
+        head: of the model; its bounds, usual motion and scales are set.
         frames: of the validation video.
         budget: false alarms per hour of normal video.
-        extrapolate: whether a budget of less than one false alarm in the normal frames lies beyond the greatest of
-            their scores.
-        abnormal: ``(n,)`` labels; no frame is abnormal without them.
+        trained_on: frames that the network was trained on. Their scores are a little too good, so each source of the
+            score is brought to the mean and deviation that it has in validation video. They are far more video, and
+            count for the threshold only.
+        abnormal: ``(n,)`` labels of ``frames``; no frame is abnormal without them.
         best_threshold: used instead of the budget where some frames are abnormal.
 
     Returns:
@@ -68,26 +71,99 @@ def calibrate(
         raise ValueError(msg)
     normal = torch.from_numpy(~abnormal)
     head.calibrate(frames.measurements[normal].to(head.lower))
-    scores = head(frames.measurements.to(head.lower)).cpu().double()
-    timeline = frames.timeline[~abnormal]
-    rule = extrapolated_threshold if extrapolate else threshold_for
-    threshold = torch.tensor(rule(scores[normal].numpy(), timeline, budget))
-    hours = timeline.hours
-    if abnormal.any() and best_threshold is not None:
-        usual, hours = usual_score(scores[normal], threshold), math.nan
-        best = best_threshold(squash(scores, usual, threshold), torch.from_numpy(abnormal))
+    level = levels_of(head, frames)
+    # Frames beside abnormal ones are no stretch of their own: the level is that of all, and peaks those of normal ones.
+    tail = tail_of(level[~abnormal], frames.timeline[~abnormal])
+    trained_hours = 0.0
+    if trained_on is not None:
+        tail = tail.joined(tail_of(_levels_as_unseen(head, trained_on, frames), trained_on.timeline))
+        trained_hours = trained_on.timeline.hours
+    threshold = torch.tensor(tail.threshold(budget))
+    scores = head(frames.measurements[normal].to(head.lower)).cpu().double()
+    labels_decide = bool(abnormal.any()) and best_threshold is not None
+    if labels_decide and best_threshold is not None:
+        usual = usual_score(scores, threshold)
+        known = np.isfinite(level)
+        best = best_threshold(
+            squash(torch.from_numpy(level[known]), usual, threshold), torch.from_numpy(abnormal[known])
+        )
         threshold = unsquash(best, usual, threshold)
     usual_map, high = frames.maps[normal, 0].median(), frames.maps[normal, 1]
-    values = {
-        "usual": usual_score(scores[normal], threshold),
-        "highest": scores[normal].max(),
-        "threshold": threshold,
+    values: dict[str, Tensor | float] = {
+        **values_of(tail, float(threshold)),
+        "usual": usual_score(scores, threshold),
         "pixel_usual": usual_map,
         "pixel_highest": high.max(),
         "pixel_threshold": torch.quantile(high, QUIET_SHARE),
-        "normal_hours": hours,
+        "trained_hours": trained_hours,
     }
+    if labels_decide:
+        values["normal_hours"] = math.nan
     return Calibration(values, budget)
+
+
+def recalibrate(head: ScoreHead, before: Calibration, frames: CalibrationFrames, budget: float) -> Calibration:
+    """Move the threshold of a calibrated model by more normal video; the scale of its scores stays.
+
+    Args:
+        head: of the model; left as it is.
+        before: its calibration, whose peaks still count.
+        frames: of normal video that it was not trained on.
+        budget: false alarms per hour of normal video.
+
+    Returns:
+        The calibration, of the frame rate of before.
+    """
+    tail = tail_in(before).joined(tail_of(levels_of(head, frames), frames.timeline))
+    threshold = tail.threshold(budget)
+    quiet = torch.quantile(frames.maps[:, 1], QUIET_SHARE)
+    kept = before.state_dict() | values_of(tail, threshold)
+    kept["pixel_threshold"] = torch.maximum(before.pixel_threshold, quiet)
+    kept["usual"] = usual_score(head(frames.measurements).double(), torch.tensor(threshold))
+    return Calibration(kept, budget, before.sensitivity, before.pixel_sensitivity)
+
+
+def levels_of(head: ScoreHead, frames: CalibrationFrames) -> NDArray[np.float64]:
+    """Return the level of each frame, on the scale of raw scores."""
+    return _levels(head(frames.measurements.to(head.lower)), frames.timeline)
+
+
+def tail_in(calibration: Calibration) -> Tail:
+    """Return the tail that a calibration keeps."""
+    peaks, base = calibration.peaks.cpu().double().numpy(), float(calibration.base)
+    return Tail(peaks[peaks > base], base, float(calibration.normal_hours))
+
+
+def values_of(tail: Tail, threshold: float) -> dict[str, Tensor]:
+    """Return the values of a calibration that follow from a tail and a threshold."""
+    peaks = torch.full((MOST_PEAKS,), tail.base)
+    peaks[: len(tail.peaks)] = torch.from_numpy(tail.peaks[:MOST_PEAKS].copy())
+    return {
+        "threshold": torch.tensor(threshold),
+        "highest": torch.tensor(tail.peaks[0] if len(tail.peaks) else tail.base),
+        "peaks": peaks,
+        "base": torch.tensor(tail.base),
+        "normal_hours": torch.tensor(tail.hours),
+        "expected": torch.tensor([tail.rate(threshold), *tail.interval(threshold)]),
+    }
+
+
+def _levels_as_unseen(head: ScoreHead, trained_on: CalibrationFrames, unseen: CalibrationFrames) -> NDArray[np.float64]:
+    """Return the levels that video would have had if the network had not been trained on it."""
+    seen, fresh = (head.by_source(part.measurements.to(head.lower)) for part in (trained_on, unseen))
+    shifted = (seen - seen.mean(0)) / _deviation(seen) * _deviation(fresh) + fresh.mean(0)
+    return _levels(head.of_sources(shifted), trained_on.timeline)
+
+
+def _levels(scores: Tensor, timeline: Timeline) -> NDArray[np.float64]:
+    """Return levels; where every video is too short for one, the scores themselves."""
+    raw = scores.cpu().double().numpy()
+    level = levels(raw, timeline)
+    return level if np.isfinite(level).any() else raw
+
+
+def _deviation(scores: Tensor) -> Tensor:
+    return scores.std(0, unbiased=False).clamp_min(1e-6)
 
 
 def usual_score(normal: Tensor, threshold: Tensor) -> Tensor:

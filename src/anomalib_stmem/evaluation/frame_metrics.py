@@ -19,8 +19,6 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from ..video.frame_rate import known_rates
-from .events import Timeline, false_alarms
 from .normalisation import Normalisation, Smoothing, by_video, normalise, smooth
 
 
@@ -39,7 +37,7 @@ def video_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
 
 
-class _FrameMetric(Metric):
+class FrameMetric(Metric):
     """Collects score, label, video and number of every frame.
 
     Args:
@@ -89,7 +87,7 @@ class _FrameMetric(Metric):
         """Compute from all frames; ``more`` holds the further columns of ``update``."""
 
 
-class _VideoAUROC(_FrameMetric):
+class _VideoAUROC(FrameMetric):
     """AUROC of frames over several videos.
 
     Args:
@@ -119,7 +117,7 @@ class _VideoAUROC(_FrameMetric):
         return float(np.nanmean(each)) if not np.isnan(each).all() else float("nan")
 
 
-class _AveragePrecision(_FrameMetric):
+class _AveragePrecision(FrameMetric):
     """Area under the precision-recall curve of all frames."""
 
     def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
@@ -128,7 +126,7 @@ class _AveragePrecision(_FrameMetric):
         return float(average_precision_score(table.labels, table.scores)) if table.labels.any() else float("nan")
 
 
-class _EqualErrorRate(_FrameMetric):
+class _EqualErrorRate(FrameMetric):
     """Rate at which as large a share of normal frames is flagged as of abnormal frames is missed."""
 
     def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
@@ -141,17 +139,6 @@ class _EqualErrorRate(_FrameMetric):
         after = int(np.argmax(excess >= 0))
         share = -excess[after - 1] / (excess[after] - excess[after - 1])
         return float(false_positive[after - 1] + share * (false_positive[after] - false_positive[after - 1]))
-
-
-class _FalseAlarmsPerHour(_FrameMetric):
-    """Events without any abnormal frame, per hour of normal test video, at the threshold in force."""
-
-    def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
-        """Compute from all frames; the scores are predicted labels, the further column the frame rate."""
-        rates = known_rates(more[:, 0], "False alarms per hour")
-        hours = float((1 / rates[~table.labels]).sum() / 3600)
-        count = false_alarms(table.scores > 0, table.labels, Timeline(table.videos, table.frames, rates))
-        return count / hours if hours else float("nan")
 
 
 def auroc(scores: NDArray[np.float64], labels: NDArray[np.bool_], padded: bool = False) -> float:
@@ -180,9 +167,3 @@ class EqualErrorRate(AnomalibMetric, _EqualErrorRate):
     """:class:`_EqualErrorRate` of a batch's ``pred_score``."""
 
     default_fields = FIELDS
-
-
-class FalseAlarmsPerHour(AnomalibMetric, _FalseAlarmsPerHour):
-    """:class:`_FalseAlarmsPerHour` of a batch's ``pred_label``."""
-
-    default_fields = ("pred_label", "gt_label", "video_name", "frames", "frame_rate")

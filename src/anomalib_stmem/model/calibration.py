@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from .torch_model import Judged
 
-SURE = 3.0  # nothing seen in time T: with 95 % confidence the rate is below 3 / T (the rule of three)
+HOURS_PER_DAY = 24.0
+MOST_PEAKS = 100  # of normal video that are kept, the highest
+MOST_TIMES = 10  # as long as the normal video at hand is the longest time that its tail foretells
 
 
 def squash(values: Tensor, usual: Tensor, threshold: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ def spread(usual: Tensor, threshold: Tensor) -> Tensor:
 
 
 class Calibration(nn.Module):
-    """The scale of scores and maps, and the thresholds; scalar buffers, NaN where nothing is known.
+    """The scale of scores and maps, and the thresholds; buffers, NaN where nothing is known.
 
     Args:
         values: any of :data:`CHECKPOINT_NAMES`.
@@ -47,12 +49,16 @@ class Calibration(nn.Module):
     """
 
     usual: Tensor  # raw score of a usual normal frame
-    highest: Tensor  # greatest raw score of normal video
-    threshold: Tensor  # raw score above which a frame is abnormal
+    highest: Tensor  # highest level of normal video (anomalib_stmem.model.decision)
+    threshold: Tensor  # level above which there is an alarm, on the scale of raw scores
     pixel_usual: Tensor
     pixel_highest: Tensor
     pixel_threshold: Tensor
     normal_hours: Tensor  # of video behind the threshold; NaN where labels set it
+    trained_hours: Tensor  # of them, those of video that the network was trained on
+    peaks: Tensor  # (MOST_PEAKS,), of the levels of normal video, the highest first, then ``base``
+    base: Tensor  # level
+    expected: Tensor  # (3,): false alarms per hour that are to be expected, and between which the truth is likely
     frame_rate: Tensor  # of the training video, frames per second
 
     def __init__(
@@ -64,8 +70,10 @@ class Calibration(nn.Module):
     ) -> None:
         super().__init__()
         for name in CHECKPOINT_NAMES:
-            value = torch.as_tensor((values or {}).get(name, math.nan), dtype=torch.float32)
-            self.register_buffer(name, value.detach().clone())
+            buffer = torch.full(SIZES.get(name, ()), math.nan)
+            if name in (values or {}):
+                buffer.copy_(torch.as_tensor((values or {})[name], dtype=torch.float32))
+            self.register_buffer(name, buffer)
         self.budget, self.sensitivity, self.pixel_sensitivity = budget, sensitivity, pixel_sensitivity
 
     @property
@@ -86,25 +94,47 @@ class Calibration(nn.Module):
         hours = float(self.normal_hours)
         if math.isnan(hours):
             return "The threshold is the best one for F1 on labelled validation video."
-        seen = f"The threshold rests on {3600 * hours:.0f} s of normal video"
+        seen = f"The threshold rests on {as_time(hours)} of normal video"
         if math.isnan(float(self.frame_rate)):
             seen += " (counted at an assumed frame rate)"
-        if self.budget * hours >= 1:
-            return f"{seen}, which would hold {self.budget * hours:.1f} false alarms at {self.budget:g} per hour."
-        if bool(self.threshold > self.highest):
-            return (
-                f"{seen}. {self.budget:.3g} false alarms per hour ({24 * self.budget:.3g} per day) are extrapolated "
-                f"from its highest peaks. Counting alone only shows fewer than {SURE / hours:.0f} per hour, with 95 % "
-                "confidence."
-            )
-        return (
-            f"{seen}, none of which exceeds it. That is too little to tell {self.budget:g} false alarms per hour: all "
-            f"it shows, with 95 % confidence, is fewer than {SURE / hours:.0f} per hour on video like it."
+        if float(self.trained_hours) > 0:
+            seen += f", of which {as_time(hours - float(self.trained_hours))} were not trained on"
+        expected, low, high = (HOURS_PER_DAY * float(rate) for rate in self.expected)
+        seen += (
+            f". On video like it, expect {figures(expected)} false events per day (with 90 % confidence between "
+            f"{figures(low)} and {figures(high)})."
         )
+        if self.budget * foretold(hours) < 1:
+            seen += (
+                f" It is too short to tell the budget of {figures(HOURS_PER_DAY * self.budget)} per day, so the "
+                f"threshold is that of one false event in {as_time(foretold(hours))}: it rather finds too much than too little."
+            )
+        return seen
 
     def state(self) -> dict[str, Any]:
         """Return the buffers under the names that they have in a checkpoint."""
         return {f"post_processor.{CHECKPOINT_NAMES[name]}": value for name, value in self.state_dict().items()}
+
+
+def foretold(hours: float) -> float:
+    """For how many hours the tail of so many hours of normal video tells the false alarms.
+
+    Minutes tell of no more than themselves, an hour of an hour, five hours of a day: to err on the side that finds
+    things.
+    """
+    return hours * min(MOST_TIMES, max(1.0, hours))
+
+
+def as_time(hours: float) -> str:
+    """Say a time in the unit that suits it."""
+    if hours < 0.1:
+        return f"{3600 * hours:.0f} s"
+    return f"{60 * hours:.0f} min" if hours < 3 else f"{hours:.1f} hours"
+
+
+def figures(number: float) -> str:
+    """Write a number with two figures, or as a whole one."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
 # Checkpoints keep the names of anomalib's post-processor.
@@ -115,6 +145,6 @@ CHECKPOINT_NAMES = {
     "pixel_usual": "pixel_min",
     "pixel_highest": "pixel_max",
     "pixel_threshold": "_pixel_threshold",
-    "normal_hours": "normal_hours",
-    "frame_rate": "frame_rate",
+    **{name: name for name in ("normal_hours", "trained_hours", "peaks", "base", "expected", "frame_rate")},
 }
+SIZES = {"peaks": (MOST_PEAKS,), "expected": (3,)}  # of the buffers that are no scalars

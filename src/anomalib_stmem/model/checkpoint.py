@@ -74,6 +74,8 @@ def refuse_earlier_state(checkpoint: Mapping[str, Any]) -> None:
         lacking.append(f"there were {len(MEASUREMENTS)} measurements of a frame")
     if "post_processor.normal_hours" in kept and "post_processor.frame_rate" not in kept:
         lacking.append("the frame rate of the training video was kept")
+    if "post_processor.normal_hours" in kept and "post_processor.peaks" not in kept:
+        lacking.append("the threshold rested on peaks")
     if lacking:
         msg = (
             f"The checkpoint is from an earlier state of anomalib-stmem, before {lacking[0]}; its network and "

@@ -181,7 +181,10 @@ class ScoreHead(nn.Module):
 
     def forward(self, measurements: Tensor) -> Tensor:
         """Score ``(..., len(MEASUREMENTS))`` with what was learned from normal video."""
-        scores = self.by_source(measurements)
+        return self.of_sources(self.by_source(measurements))
+
+    def of_sources(self, scores: Tensor) -> Tensor:
+        """Fuse the ``(..., len(sources))`` scores of the sources to one."""
         return scores[..., 0] if self.fusion is None else self.fusion(scores)
 
     def by_source(self, measurements: Tensor) -> Tensor:

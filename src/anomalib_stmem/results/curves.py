@@ -1,14 +1,16 @@
 """The score of each video over time (Fig. 6) and the ROC of the score and its parts (Fig. 8)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure  # not pyplot: figures for files need no screen and no global state
+from numpy.typing import NDArray
 
 from ..video.names import Folders
 
-ABNORMAL, SCORE, THRESHOLD = "#f4b6a6", "#1f4e79", "#b03020"
+ABNORMAL, FRAME, SCORE, THRESHOLD = "#f4b6a6", "#8fb3d9", "#1f4e79", "#b03020"
 
 
 def draw_curves(frames: pd.DataFrame, folder: Path, threshold: float = 0.5) -> None:
@@ -43,11 +45,13 @@ def draw_curve(frames: pd.DataFrame, path: Path, video: str, threshold: float = 
         axis.fill_between(
             frames[unit], 0, frames.label, step="mid", color=ABNORMAL, linewidth=0, label="abnormal (ground truth)"
         )
-    axis.plot(frames[unit], frames.pred_score, color=SCORE, label="anomaly score")
+    axis.plot(frames[unit], frames.pred_score, color=FRAME, linewidth=0.8, label="score of the frame")
+    if "level" in frames:
+        axis.plot(frames[unit], frames.level, color=SCORE, label="level (decides)")
     axis.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label="threshold")
     axis.set(xlabel=unit, ylabel="score", ylim=(0, 1), title=f"Video {video}")
     axis.margins(x=0)
-    axis.legend(loc="upper right", fontsize=8, ncols=3)
+    axis.legend(loc="upper right", fontsize=8, ncols=4)
     figure.savefig(path, dpi=110, format="png")
 
 
@@ -76,4 +80,33 @@ def draw_roc(frames: pd.DataFrame, area: str, sources: tuple[str, ...], path: Pa
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     axis.set(xlabel="false positive rate", ylabel="true positive rate", title="Frame ROC, all videos on one scale")
     axis.legend(loc="lower right", title="AUROC")
+    figure.savefig(path, dpi=110)
+
+
+def draw_event_curves(points: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], path: Path) -> None:
+    """Draw events found over false alarms per hour.
+
+    Args:
+        points: of each score, by name: false alarms per hour, and the share found; nothing is drawn where none is
+            defined.
+        path: of the PNG.
+    """
+    known = {name: (rates, found) for name, (rates, found) in points.items() if np.isfinite(found).all()}
+    if not known:
+        return
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axis = figure.subplots()
+    for number, (name, (rates, found)) in enumerate(known.items()):
+        control = name.startswith("control")
+        width, style = (1.0 if number else 2.2), (":" if control else "-")
+        axis.plot(rates, 100 * found, style, linewidth=width, label=name.removeprefix("control: "))
+    axis.set(
+        xscale="log",
+        ylim=(-2, 102),
+        xlabel="false alarms per hour of normal video",
+        ylabel="events found, %",
+        title="Events found (dotted: controls without learning)",
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(path, dpi=110)

@@ -1,4 +1,4 @@
-"""A frame with what the model says of it: heat over what was not expected, boxes, and the score so far under it."""
+"""A frame with what the model says of it: heat over what was not expected, boxes, and the level so far under it."""
 
 from collections import deque
 from itertools import pairwise
@@ -30,7 +30,7 @@ class Painter:
         factor = LARGEST / width if width > LARGEST else max(1, -(-SMALLEST // width))
         self.size_wh = _even(width * factor), _even(height * factor)
         self.annotated_wh = self.size_wh[0], self.size_wh[1] + STRIP
-        self._past: deque[tuple[float, float, bool]] = deque()  # seconds, score, alarm
+        self._past: deque[tuple[float, float, bool]] = deque()  # seconds, level, alarm
 
     def plain(self, frame: Image) -> Image:
         """Resize a frame."""
@@ -56,7 +56,7 @@ class Painter:
         height, width = strip.shape[:2]
         now = judged.frame.seconds
         if judged.verdict is not None:
-            self._past.append((now, judged.verdict.score, judged.is_alarm))
+            self._past.append((now, judged.verdict.shown, judged.is_alarm))
         while self._past and now - self._past[0][0] > STRIP_SECONDS:
             self._past.popleft()
         limit = round((1 - THRESHOLD) * (height - 1))
@@ -77,9 +77,9 @@ def _even(side: float) -> int:
 
 
 def words_for(judged: JudgedFrame) -> str:
-    """Say a frame's score, or why it has none."""
+    """Say the level at a frame, or why it has none."""
     if judged.verdict is not None:
-        return f"{judged.verdict.score:.2f}{' ALARM' if judged.is_alarm else ''}"
+        return f"{judged.verdict.shown:.2f}{' ALARM' if judged.is_alarm else ''}"
     if judged.frame.frozen_since is not None:
         return "frozen"
     return "not judged" if judged.frame.is_late else "warming up"

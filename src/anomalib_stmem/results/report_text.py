@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.normalisation import NORMALISATIONS
+from ..model.calibration import as_time
 
 HEADINGS = {
     "none": "no normalisation",
@@ -30,8 +31,22 @@ def coverage(about: Mapping[str, Any]) -> str:
     )
 
 
-def markdown(about: Mapping[str, Any], metrics: Mapping[str, float], tables: Mapping[Any, pd.DataFrame]) -> str:
-    """Write the report as one page."""
+def markdown(
+    about: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tables: Mapping[Any, pd.DataFrame],
+    events: pd.DataFrame,
+    alarms: Mapping[str, Any] | None,
+) -> str:
+    """Write the report as one page.
+
+    Args:
+        about: what was tested.
+        metrics: by name.
+        tables: AUROCs by smoothing.
+        events: from :func:`~anomalib_stmem.evaluation.event_tables.compare_events`.
+        alarms: from :func:`~anomalib_stmem.evaluation.event_tables.at_the_threshold`; ``None`` without a threshold.
+    """
     facts = {name: value for name, value in about.items() if name not in {"config", "packages"}}
     lines = [
         "# Test report",
@@ -43,7 +58,52 @@ def markdown(about: Mapping[str, Any], metrics: Mapping[str, float], tables: Map
     lines += [f"- packages: {', '.join(f'{name} {number}' for name, number in about['packages'].items())}", ""]
     values = {name: UNDEFINED if math.isnan(value) else f"{value:.4f}" for name, value in metrics.items()}
     lines += ["| metric | value |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in values.items())]
-    return "\n".join([*lines, "", markdown_tables(tables)])
+    return "\n".join([*lines, "", said_of(alarms), "", markdown_events(events), markdown_tables(tables)])
+
+
+def said_of(alarms: Mapping[str, Any] | None) -> str:
+    """Say what a user counts at the threshold in force."""
+    if alarms is None:
+        return "The model has no threshold, so it raises no alarm."
+    low, high = (_number(100 * value if value is not None else None) for value in alarms["share_found_interval"])
+    found = f"{alarms['found']} of {alarms['events']} events found [{low}, {high} %]"
+    if alarms["median_delay"] is not None:
+        found += (
+            f", half of them within {alarms['median_delay']:.1f} s and nine of ten within {alarms['p90_delay']:.1f} s"
+        )
+    if alarms["false_per_hour"] is None:
+        return f"{found}; there is no normal video that could raise a false alarm."
+    low, high = (_number(value) for value in alarms["false_per_hour_interval"])
+    rate = f"{alarms['false_per_hour']:.1f} per hour [{low}, {high}]"
+    return (
+        f"{found}; {alarms['false_alarms']} false alarms in {as_time(alarms['normal_hours'])} of normal video, {rate}."
+    )
+
+
+def markdown_events(events: pd.DataFrame) -> str:
+    """Write which share of the events each score finds."""
+    lines = ["## Events found in %, at so many false alarms per hour", ""]
+    headings = [f"at {name.removeprefix('at_')}" for name in _rates(events)]
+    lines += [f"| score | {' | '.join(headings)} |", f"| {' | '.join(['---'] * (1 + len(headings)))} |"]
+    lines += [f"| {name} | {' | '.join(event_cells(row))} |" for name, row in events.iterrows()]
+    return "\n".join([*lines, ""])
+
+
+def event_cells(row: pd.Series) -> list[str]:
+    """Format one row of the table of events."""
+    columns = [name for name in row.index if name.count("_") == 1]
+    return [
+        "-" if math.isnan(row[name]) else f"{row[name]:.0f} [{row[f'{name}_low']:.0f}, {row[f'{name}_high']:.0f}]"
+        for name in columns
+    ]
+
+
+def _rates(events: pd.DataFrame) -> list[str]:
+    return [name for name in events.columns if name.count("_") == 1]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
 
 
 def markdown_tables(tables: Mapping[Any, pd.DataFrame]) -> str:
@@ -76,5 +136,16 @@ def print_table(table: pd.DataFrame, about: Mapping[str, Any], folder: Path) -> 
         shown.add_column(heading, justify="left" if heading == "score" else "right")
     for name, row in table.iterrows():
         shown.add_row(str(name), *cells(row))
+    console = Console()
+    (console if console.is_terminal else Console(width=max(console.width, 140))).print(shown)
+
+
+def print_events(events: pd.DataFrame, alarms: Mapping[str, Any] | None) -> None:
+    """Print what a user counts."""
+    shown = Table(title="Events found, % [95 % interval over videos]", caption=said_of(alarms))
+    for heading in ("score", *(f"at {name.removeprefix('at_')} false per hour" for name in _rates(events))):
+        shown.add_column(heading, justify="left" if heading == "score" else "right")
+    for name, row in events.iterrows():
+        shown.add_row(str(name), *event_cells(row))
     console = Console()
     (console if console.is_terminal else Console(width=max(console.width, 140))).print(shown)

@@ -38,10 +38,11 @@ class Unfolding:
 class VideoResults:
     """Scores, events and films of one video, in a folder of its own.
 
-    ``scores.csv`` and ``scores.jsonl``: one row per judged frame, with frame, seconds, pred_score, pred_label and,
-    where they are known, label and time of day. ``events.json`` and ``events.csv``: start, end and peak in seconds and
-    frames, score, boxes of the peak frame and the reason. ``events/NNNN.jpg``, ``.mp4``: the peak frame of each, and a
-    clip. ``annotated.mp4`` and ``plain.mp4``: the whole video with and without heat map, boxes and score.
+    ``scores.csv`` and ``scores.jsonl``: one row per judged frame, with frame, seconds, pred_score (of this frame
+    alone), level (which decides), pred_label (whether there is an alarm) and, where they are known, label and time of
+    day. ``events.json`` and ``events.csv``: start, end and peak in seconds and frames, score, boxes of the peak frame
+    and the reason. ``events/NNNN.jpg``, ``.mp4``: the peak frame of each, and a clip. ``annotated.mp4`` and
+    ``plain.mp4``: the whole video with and without heat map, boxes and score.
     ``curve.png``: the score over time.
 
     Args:
@@ -155,6 +156,7 @@ class VideoResults:
             "frame": frame.index,
             "seconds": round(frame.seconds, 3),
             "pred_score": round(verdict.score, 6),
+            "level": round(verdict.shown, 6),
             "pred_label": int(judged.is_alarm),
         }
         if judged.label is not None:

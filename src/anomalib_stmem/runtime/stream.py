@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.decision import Decision, Rule
 from ..results.judged_frame import Verdict
 from ..video.frame import Size, planes
+from ..video.frame_rate import ASSUMED_RATE
 from .backend import Answers, Array, Backend, empty_state
 from .open_backend import BackendName, open_backend
 
@@ -174,6 +176,24 @@ class FrameStreams(Streams):
         **options: Any,
     ) -> None:
         super().__init__(open_backend(model, backend, **options), cameras)
+        rule = Rule.at_rate(self.info.frame_rate or ASSUMED_RATE)
+        self._decisions = [Decision(rule) for _ in cameras]
+
+    def reset(self, camera: Hashable | None = None) -> None:
+        """As :meth:`Streams.reset`; an alarm that was on is over."""
+        super().reset(camera)
+        for row in range(len(self._decisions)) if camera is None else [self._row(camera)]:
+            self._decisions[row].reset()
+
+    def save(self) -> dict[str, Array]:
+        """As :meth:`Streams.save`, with what the alarms go by."""
+        return super().save() | {"decisions": np.stack([one.save() for one in self._decisions])}
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """As :meth:`Streams.restore`."""
+        super().restore(saved)
+        for decision, row in zip(self._decisions, saved["decisions"], strict=True):
+            decision.restore(row)
 
     def push(self, frames: Mapping[Hashable, "Array | Tensor"]) -> dict[Hashable, Verdict | None]:
         """Judge the next frame of some or all cameras.
@@ -193,17 +213,20 @@ class FrameStreams(Streams):
         """
         if not frames:
             return {}
-        indices, (scores, labels, maps, odd) = self.advance(frames)
+        indices, (scores, _, maps, odd) = self.advance(frames)
         verdicts: dict[Hashable, Verdict | None] = {}
         for place, (camera, index) in enumerate(indices.items()):
-            label = bool(labels[place]) if self.info.is_calibrated else None
+            if index < self.info.window:
+                verdicts[camera] = None
+                continue
+            decision, score = self._decisions[self._row(camera)], float(scores[place])
+            is_alarm = decision.push(score) if self.info.is_calibrated else None
             oddness = dict(zip(self.info.sources, odd[place].tolist(), strict=True)) if self.info.tells_why else {}
             anomaly_map = maps[place, 0].astype(np.float32, copy=False)
             item, nearest = self._state.get("nearest"), None
             if item is not None and self._backend.examples is not None:
                 nearest = self._backend.examples[int(item[self._row(camera)])]
-            verdict = Verdict(index, float(scores[place]), label, anomaly_map, oddness, nearest)
-            verdicts[camera] = verdict if index >= self.info.window else None
+            verdicts[camera] = Verdict(index, score, is_alarm, anomaly_map, decision.level, oddness, nearest)
         return verdicts
 
 

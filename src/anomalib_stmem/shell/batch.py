@@ -75,6 +75,19 @@ def as_judged_batch(batch: Any, window: int, root: Path | str | None = None) -> 
     return JudgedBatch(**kept)
 
 
+def first_frames(batch: JudgedBatch, length: int | None = None) -> list[int] | None:
+    """Return the number of each clip's first frame in its video, where the data says it.
+
+    Args:
+        batch: of clips.
+        length: frames of each clip, up to its end, that are looked at; all by default.
+    """
+    if batch.frames is None:
+        return None
+    last = batch.judged.sum(dim=1).cumsum(dim=0) - 1  # place of each clip's last frame, which is always judged
+    return (batch.frames[last] - (length or batch.judged.shape[1]) + 1).tolist()
+
+
 def _below(path: str, root: Path | str | None) -> str:
     if root is not None and Path(path).resolve().is_relative_to(Path(root).resolve()):
         return Path(path).resolve().relative_to(Path(root).resolve()).as_posix()

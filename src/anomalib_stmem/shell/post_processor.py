@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..evaluation.calibration import CalibrationFrames, calibrate, summary_of_maps
 from ..evaluation.events import Timeline
-from ..model.calibration import CHECKPOINT_NAMES, Calibration, squash
+from ..model.calibration import CHECKPOINT_NAMES, SIZES, Calibration, squash
 from ..model.scoring import MEASUREMENTS
 from ..video.frame_rate import known_rates
 from .gather import gather
@@ -72,8 +72,10 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             raise ValueError(msg)
         self.false_alarms_per_hour = false_alarms_per_hour
         self.budget_in_force = false_alarms_per_hour  # that set the threshold; a checkpoint may have another
-        for name in ("normal_hours", "frame_rate"):
-            self.register_buffer(name, torch.tensor(float("nan")))
+        self.trained_on: CalibrationFrames | None = None  # of the weights at hand; counts for the next calibration
+        for ours, theirs in CHECKPOINT_NAMES.items():
+            if not hasattr(self, theirs):
+                self.register_buffer(theirs, torch.full(SIZES.get(ours, ()), float("nan")))
         self._seen: list[pd.DataFrame] = []
 
     @property
@@ -130,11 +132,14 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             pl_module.model.head,
             CalibrationFrames(measurements, maps, timeline),
             self.false_alarms_per_hour,
+            trained_on=self.trained_on,
             abnormal=seen.abnormal.to_numpy() > 0,
             best_threshold=best_for_f1,
         )
+        self.trained_on = None
         calibration.frame_rate.fill_(rate)
         self.adopt(calibration)
+        logger.info("%s", calibration.explain())
 
     def on_test_start(self, trainer: Trainer, pl_module: JudgingModule) -> None:
         """Warn where labels would mean nothing."""

@@ -14,12 +14,15 @@ from rich.console import Console
 
 from ..data.archive import archive_of
 from ..evaluation.controls import control_scores
+from ..evaluation.decided import decide, levels
+from ..evaluation.event_tables import at_the_threshold, compare_events, curves_of, timeline_of
 from ..evaluation.normalisation import SMOOTHINGS
-from ..evaluation.tables import compare
+from ..evaluation.tables import candidates, compare
+from ..model.decision import LOW
 from ..model.scoring import MEASUREMENTS
 from ..model.torch_model import STMemModel
 from ..results.files import PERSPECTIVE, SCORES, to_json
-from ..results.report_text import markdown, print_table
+from ..results.report_text import markdown, print_events, print_table
 from ..results.scores_table import write_scores
 from .batch import JudgedBatch
 from .gather import gather
@@ -97,13 +100,19 @@ class RunReport(Callback):
         tables = {smoothing: compare(frames, head, smoothing) for smoothing in SMOOTHINGS}
         about = describe(trainer, pl_module, frames)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        curves = curves_of(candidates(frames, head), frames)
+        events = compare_events(curves)
+        alarms = at_the_threshold(frames.pred_label.to_numpy() > 0, frames) if pl_module.trained.is_calibrated else None
         rows = {smoothing: table.to_dict("index") for smoothing, table in tables.items()}
-        (folder / "report.json").write_text(to_json(about | {"metrics": metrics, "tables": rows}, indent=2))
-        (folder / "report.md").write_text(markdown(about, metrics, tables))
-        from ..results.curves import draw_roc
+        figures = {"metrics": metrics, "alarms": alarms, "events": events.to_dict("index"), "tables": rows}
+        (folder / "report.json").write_text(to_json(about | figures, indent=2))
+        (folder / "report.md").write_text(markdown(about, metrics, tables, events, alarms))
+        from ..results.curves import draw_event_curves, draw_roc
 
         draw_roc(frames, head.area, head.sources, folder / "roc.png")
+        draw_event_curves({name: curve.points() for name, curve in curves.items()}, folder / "events.png")
         print_table(tables["none"], about, folder)
+        print_events(events, alarms)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
         """Write files."""
@@ -116,7 +125,7 @@ class RunReport(Callback):
 
     def _gather(self) -> pd.DataFrame:
         frames, self._rows = gather(self._rows), []
-        return frames
+        return decided(frames)
 
     def _write(self, frames: pd.DataFrame, trainer: Trainer, pl_module: JudgingModule) -> Path:
         from ..results.curves import draw_curves  # matplotlib is slow to start
@@ -142,6 +151,15 @@ def show_perspective(network: STMemModel, picture: torch.Tensor, path: Path) -> 
     draw_perspective(pixels.cpu().numpy(), usual, path)
 
 
+def decided(frames: pd.DataFrame) -> pd.DataFrame:
+    """Add the level of each frame, and label those in alarm; rows are sorted by video and frame."""
+    if frames.pred_label.isna().any():
+        return frames
+    timeline, scores = timeline_of(frames), frames.pred_score.to_numpy(float)
+    level = np.maximum(levels(scores, timeline), LOW)
+    return frames.assign(level=level, pred_label=decide(scores, timeline).astype(int))
+
+
 def frame_rows(batch: JudgedBatch, network: STMemModel) -> pd.DataFrame:
     """One row per judged frame of a batch, post-processed already; of the measurements those that the network takes."""
     count = len(batch.image)
@@ -149,6 +167,7 @@ def frame_rows(batch: JudgedBatch, network: STMemModel) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "video": batch.video_name if batch.video_name is not None else ["video"] * count,
         "frame": indices.cpu().numpy(),
+        "rate": batch.frame_rate.cpu().numpy(),
         "label": batch.gt_label.int().cpu().numpy() if batch.gt_label is not None else np.nan,
         "pred_score": batch.pred_score.cpu().numpy(),
         "pred_label": batch.pred_label.int().cpu().numpy() if batch.pred_label is not None else np.nan,

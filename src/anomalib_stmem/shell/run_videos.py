@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from lightning.pytorch import Callback, Trainer
 
 from ..data.archive import archive_of
+from ..model.decision import Decision, Rule
 from ..model.trained_model import TrainedModel
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
@@ -102,6 +104,7 @@ class Playing:
         self, frames: Iterator[Planes], results: VideoResults, frame_rate: float, trained: TrainedModel
     ) -> None:
         self._frames, self.results, self._rate, self._trained = frames, results, frame_rate, trained
+        self._decision = Decision(Rule.at_rate(frame_rate))
         self._due = trained.window  # number of the next frame with a verdict
         self._next = 0  # number of the next frame to decode
         self._waiting: dict[int, Judged] = {}
@@ -124,7 +127,11 @@ class Playing:
         self.results.close()
 
     def _play_to(self, number: int) -> None:
-        verdict, label = self._waiting.pop(number)
+        raw, label = self._waiting.pop(number)
+        if number != self._due:
+            self._decision.reset()
+        is_alarm = None if raw.is_anomalous is None else self._decision.push(raw.score)
+        verdict = replace(raw, is_anomalous=is_alarm, level=self._decision.level)
         self._due = number + 1
         for decoded in self._frames:
             image = np.ascontiguousarray(decoded[::-1].transpose(1, 2, 0))  # BGR
@@ -159,7 +166,7 @@ def _judged(batch: JudgedBatch, place: int, trained: TrainedModel) -> Judged:
         float(batch.pred_score[place]),
         None if batch.pred_label is None else bool(batch.pred_label[place]),
         batch.anomaly_map[place].squeeze(0).float().cpu().numpy(),
-        odd,
-        nearest,
+        odd=odd,
+        nearest=nearest,
     )
     return verdict, None if batch.gt_label is None else bool(batch.gt_label[place])

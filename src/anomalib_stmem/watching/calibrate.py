@@ -1,5 +1,6 @@
 """Sets the threshold of a model anew for a camera, from its normal video, without training."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..evaluation.calibration import CalibrationFrames
+from ..evaluation.calibration import CalibrationFrames, levels_of, recalibrate
 from ..evaluation.calibration import calibrate as calibration_of
+from ..evaluation.decided import alarms, held_level
 from ..evaluation.events import Timeline, false_alarms
-from ..model.calibration import Calibration
+from ..model.calibration import HOURS_PER_DAY, Calibration, as_time
 from ..model.checkpoint import write_recalibrated
+from ..model.decision import Rule
 from ..model.scoring import MEASUREMENTS, ScoreHead
 from ..model.trained_model import TrainedModel
 from ..results.files import whole_file
@@ -28,7 +31,20 @@ from ..video.reader import Reader
 from ..video.source import Source, find_sources, masked
 from .signals import stopped_by_signals
 
-HOURS_PER_DAY = 24.0
+
+@dataclass(frozen=True)
+class Used:
+    """What was used of a source."""
+
+    name: str
+    seconds: float  # of its video
+    num_frames: int  # judged
+
+    def __str__(self) -> str:
+        """Say it."""
+        if not self.num_frames:
+            return f"{self.name}: nothing was used"
+        return f"{self.name}: {as_time(self.seconds / 3600)}, {self.num_frames} frames"
 
 
 @dataclass(frozen=True)
@@ -36,12 +52,16 @@ class Recalibration:
     """What a calibration came to."""
 
     path: Path  # of the new checkpoint
-    seconds: float  # of normal video
-    num_frames: int  # judged
+    used: list[Used]  # of each source
     alarms_before: int | None  # on that video with the threshold of before; None where there was none
     alarms_now: int
     basis: str  # what the threshold rests on
     failures: list[str]  # a sentence for each source that was not seen to its end
+
+    @property
+    def seconds(self) -> float:
+        """Of normal video."""
+        return sum(one.seconds for one in self.used)
 
 
 @dataclass
@@ -52,6 +72,7 @@ class Seen:
     videos: list[int] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    used: list[Used] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def as_frames(self) -> CalibrationFrames:
@@ -71,10 +92,10 @@ def calibrate(
     rtsp: Rtsp = "tcp",
     console: Console | None = None,
 ) -> Recalibration:
-    """Set usual scores and threshold of a model anew, from normal video of the camera that it will watch.
+    """Move the threshold of a model by more normal video of the camera that it will watch.
 
-    A budget of less than one false alarm in that video is extrapolated from its highest peaks
-    (:func:`~anomalib_stmem.evaluation.thresholds.extrapolated_threshold`).
+    The peaks of the video that set the threshold before still count
+    (:func:`~anomalib_stmem.evaluation.calibration.recalibrate`), so more video moves it less and less.
 
     Args:
         sources: normal video, one after the other; as :func:`~anomalib_stmem.video.source.find_sources` takes it.
@@ -112,16 +133,12 @@ def calibrate(
         raise ValueError(" ".join([msg, *seen.failures]))
     frames, head = seen.as_frames(), trained.network.head
     alarms_before = _alarms(head, before, frames) if before.is_calibrated else None
-    now = _calibrate(head, frames, false_alarms_per_day / HOURS_PER_DAY)
-    now.frame_rate.copy_(before.frame_rate)
+    now = _calibrate(head, before, frames, false_alarms_per_day / HOURS_PER_DAY)
     values = now.state() | {f"model.head.{name}": value for name, value in head.state_dict().items()}
     with whole_file(Path(out)) as part:
         write_recalibrated(Path(ckpt), part, values, now.budget)
-    hours, alarms_now = frames.timeline.hours, _alarms(head, now, frames)
-    failures = seen.failures
-    return Recalibration(
-        Path(out), 3600 * hours, len(seen.measured), alarms_before, alarms_now, now.explain(), failures
-    )
+    alarms_now = _alarms(head, now, frames)
+    return Recalibration(Path(out), seen.used, alarms_before, alarms_now, now.explain(), seen.failures)
 
 
 def _see(
@@ -166,6 +183,7 @@ def _see(
             seen.videos += [number] * len(times)
             seen.frames += [round(seconds * rate) for seconds in times]
             seen.rates += [rate] * len(times)
+            seen.used.append(Used(source.name, len(times) / rate, len(times)))
             if reader.error is not None:
                 seen.failures.append(str(reader.error))
     return seen
@@ -186,10 +204,13 @@ def _add(kept: list[Measured], times: list[float], measured: Measured | None, fr
     times.append(frame.seconds)
 
 
-def _calibrate(head: ScoreHead, frames: CalibrationFrames, budget: float) -> Calibration:
+def _calibrate(head: ScoreHead, before: Calibration, frames: CalibrationFrames, budget: float) -> Calibration:
     """Calibrate on normal frames of which a stream measured only what decides the score."""
+    if before.is_calibrated and not math.isnan(float(before.normal_hours)):
+        return recalibrate(head, before, frames, budget)
     lower, upper = head.lower.clone(), head.upper.clone()
-    calibration = calibration_of(head, frames, budget, extrapolate=True)
+    calibration = calibration_of(head, frames, budget)
+    calibration.frame_rate.copy_(before.frame_rate)
     # The bounds of the rest, which tables of tests use, stay.
     decides = torch.tensor([name in head.wanted for name in MEASUREMENTS])
     head.lower.copy_(torch.where(decides, head.lower, lower))
@@ -198,5 +219,6 @@ def _calibrate(head: ScoreHead, frames: CalibrationFrames, budget: float) -> Cal
 
 
 def _alarms(head: ScoreHead, calibration: Calibration, frames: CalibrationFrames) -> int:
-    alarm = (head(frames.measurements).double() > calibration.threshold.double()).numpy()
-    return false_alarms(alarm, np.zeros(len(alarm), bool), frames.timeline)
+    on = float(calibration.threshold)
+    rule = Rule(on=on, off=held_level(float(calibration.usual), on))
+    return false_alarms(alarms(levels_of(head, frames), frames.timeline, rule), frames.timeline)

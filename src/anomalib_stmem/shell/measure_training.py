@@ -1,0 +1,73 @@
+"""Judge training video once the network has learned it: far more normal video than what was held out.
+
+Every device goes through the same frames, so all of them calibrate the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ..data.clips import ClipDataset
+from ..data.labels import LabelledVideo
+from ..evaluation.calibration import CalibrationFrames, summary_of_maps
+from ..evaluation.events import Timeline
+from ..model.torch_model import STMemModel
+from ..video.frame_rate import known_rates
+from .batch import as_judged_batch, first_frames
+from .learn_scene import Prepare
+
+MOST_FRAMES = 20_000  # of training video that are judged
+STRETCH = 1000  # frames in a row, where that is not all of it
+CLIP, BATCH = 16, 2  # frames of a clip and clips of a batch
+
+
+@torch.no_grad()
+def measure_training(network: STMemModel, clips: Dataset, prepare: Prepare) -> CalibrationFrames | None:
+    """Measure the frames of the training video; ``None`` where the dataset does not say which videos these are.
+
+    Args:
+        network: in evaluation mode.
+        clips: the dataset that it was trained on.
+        prepare: from frames in [0, 1] to what the network reads.
+    """
+    if not isinstance(clips, ClipDataset):
+        return None
+    window, device = network.window, next(network.parameters()).device
+    stretches = spread(clips.videos, MOST_FRAMES)
+    dataset = ClipDataset(stretches, "val", CLIP, frame_rate=clips.frame_rate, context=window)
+    measurements, maps, places, rates = [], [], [], []
+    for batch in DataLoader(dataset, batch_size=BATCH, collate_fn=dataset.collate_fn):
+        judged = as_judged_batch(batch, window)
+        due = judged.judged[:, window:]
+        result = network.judge(prepare(judged.image.to(device)), first_frames(judged))
+        measurements.append(result.measurements[due].cpu())
+        maps.append(summary_of_maps(result.anomaly_map[due][:, None]).cpu())
+        places += list(zip(judged.video_name, judged.frames.tolist(), strict=True))
+        rates += judged.frame_rate.tolist()
+    numbers = {video: number for number, video in enumerate(dict.fromkeys(video for video, _ in places))}
+    timeline = Timeline(
+        np.array([numbers[video] for video, _ in places]),
+        np.array([frame for _, frame in places]),
+        known_rates(np.array(rates), "The hours behind the threshold"),
+    )
+    return CalibrationFrames(torch.cat(measurements), torch.cat(maps), timeline)
+
+
+def spread(videos: Sequence[LabelledVideo], most: int) -> list[LabelledVideo]:
+    """Take all frames of the videos or, of more than ``most``, stretches evenly spread over them."""
+    total = sum(video.last - video.first for video in videos)
+    if total <= most:
+        return list(videos)
+    every, count, taken = total / (most / STRETCH), 0.0, []
+    for video in videos:
+        start = video.first
+        while start + STRETCH <= video.last:
+            if count <= 0:
+                taken.append(replace(video, first=start, last=start + STRETCH))
+                count += every
+            count -= STRETCH
+            start += STRETCH
+    return taken or [replace(videos[0], last=min(videos[0].last, videos[0].first + most))]
