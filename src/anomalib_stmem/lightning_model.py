@@ -48,7 +48,7 @@ from .shell.batch import JudgedBatch, as_judged_batch, first_frames
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
-from .shell.learn_scene import learn_peaks, learn_perspective
+from .shell.learn_scene import learn_peaks, learn_perspective, learn_view
 from .shell.measure_training import measure_training
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.run_report import RunReport
@@ -102,6 +102,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             ``patches``.
         score_error: error that is scored and shown: of the ``sum`` (the paper), ``spatial``, ``temporal``, ``both``.
         score_relative: whether the error is scored as a share of the frame's motion.
+        steady: whether light and shaking of the whole picture are taken out of each frame that is judged
+            (:mod:`~.model.steady`); ``False`` is the paper.
         score_perspective: whether errors are divided by what is usual at that height of the picture, learned from the
             training video (:class:`~.model.perspective.Perspective`); ``False`` is the paper.
         score_speed: whether the greatest speed counts too (:mod:`~.model.speed`); ``False`` is the paper.
@@ -170,6 +172,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         score_area: AreaName = "patch",
         score_error: ErrorName = "temporal",
         score_relative: bool = False,
+        steady: bool = True,
         score_perspective: bool = True,
         score_speed: bool = True,
         appearance: bool = True,
@@ -356,6 +359,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         prepare = getattr(self.pre_processor, "transform", None) or torch.nn.Identity()
         was_training = network.training
         network.eval()
+        learn_view(network, clips, prepare)
         learn_perspective(network, clips, prepare)
         if network.appearance is not None and self._scene_is_new:
             options = self._options

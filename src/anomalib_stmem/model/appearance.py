@@ -96,10 +96,16 @@ class Appearance(nn.Module):
         motion = motion_map((frames - before)[:, None])
         return F.avg_pool2d(motion, self.cell)[:, 0] > self.still
 
-    def forward(self, frames: Tensor, before: Tensor) -> Looks:
-        """Compare what moves in ``(n, channels, h, w)`` frames with the memory; ``before`` are the frames before."""
+    def forward(self, frames: Tensor, before: Tensor, steadied: Tensor | None = None) -> Looks:
+        """Compare what moves in frames with the memory.
+
+        Args:
+            frames: ``(n, channels, h, w)`` in [-1, 1].
+            before: the frames before them.
+            steadied: the frames as they are compared with those before, if otherwise (:mod:`~.steady`).
+        """
         distance, nearest = self.distances(self.features(frames))
-        surprise = self.around(distance, self.moving(frames, before))
+        surprise = self.around(distance, self.moving(frames if steadied is None else steadied, before))
         worst = surprise.flatten(1).argmax(dim=1, keepdim=True)
         return Looks(surprise, nearest.flatten(1).gather(1, worst)[:, 0])
 

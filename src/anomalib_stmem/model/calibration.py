@@ -106,8 +106,9 @@ class Calibration(nn.Module):
         )
         if self.budget * foretold(hours) < 1:
             seen += (
-                f" It is too short to tell the budget of {figures(HOURS_PER_DAY * self.budget)} per day, so the "
-                f"threshold is that of one false event in {as_time(foretold(hours))}: it rather finds too much than too little."
+                f" It is too short to tell the budget of {figures(HOURS_PER_DAY * self.budget)} a day, so the "
+                f"threshold is that of one false event in {as_time(foretold(hours))}: it rather finds too much than "
+                "too little."
             )
         return seen
 

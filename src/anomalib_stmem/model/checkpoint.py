@@ -16,7 +16,7 @@ FIXED_BY_CHECKPOINT = (
     *("streams", "window", "channels", "image_size", "width", "stem", "rtsm", "shift_fraction", "rcam", "skips"),
     *("residual", "memory", "memory_items", "memory_temperature", "memory_learned", "memory_fusion"),
     *("score_area", "score_error", "score_relative", "score_perspective", "score_speed", "prediction_weight"),
-    *("appearance", "appearance_backbone", "appearance_items"),
+    *("appearance", "appearance_backbone", "appearance_items", "steady"),
 )
 
 

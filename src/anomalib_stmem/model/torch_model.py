@@ -33,6 +33,7 @@ from .scoring import (
     motion_map,
 )
 from .speed import speed_map
+from .steady import FINE, steady_light, steady_place
 
 Streams = Literal["both", "spatial", "temporal"]
 
@@ -44,6 +45,7 @@ class Expectation(NamedTuple):
     temporal: StreamPrediction | None  # differences t-1 .. n-2, s of them
     final: Tensor  # (b, s, c, h, w): Y_hat of the judged frames
     errors: dict[ErrorName, Tensor]  # (b, s, c, h, w) each, in units of [-1, 1] frames
+    judged: Tensor  # (b, s, c, h, w): the frames that were judged, steadied
 
 
 State = dict[str, Tensor]  # of a stream: names and shapes are those of STMemModel.empty_state
@@ -83,7 +85,11 @@ class STMemModel(nn.Module):
             one ``Y_hat_f = I_{f-1} + X_hat_{f-1}``, so that all rows judge the same frames.
         precision: ``bf16`` runs the convolutions in bfloat16; ``auto`` does so where the device has units for it.
         appearance: judges looks, where the head wants it.
+        steady_size: height and width of the frames out of which light and shaking of the whole picture are taken
+            before they are compared (:mod:`~.steady`), except in training. ``None`` leaves them in (the paper).
     """
+
+    view: Tensor  # (1, 1, h / 2, w / 2): the usual view of the camera (:func:`~.steady.view_of`); zeros if unknown
 
     def __init__(
         self,
@@ -92,6 +98,7 @@ class STMemModel(nn.Module):
         streams: Streams = "both",
         precision: Precision = "auto",
         appearance: Appearance | None = None,
+        steady_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.window = architecture.window
@@ -102,6 +109,9 @@ class STMemModel(nn.Module):
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
         self.appearance = appearance
+        self.steadies = steady_size is not None
+        height, width = steady_size or (0, 0)
+        self.register_buffer("view", torch.zeros(1, 1, height // FINE, width // FINE), persistent=self.steadies)
         self.precision = precision
         self.to(memory_format=fastest_layout())
 
@@ -133,8 +143,12 @@ class STMemModel(nn.Module):
             ValueError: the clips are too short, or their size does not halve three times.
         """
         self._check(clips)
+        return self._expect(self.in_place(clips))
+
+    def _expect(self, clips: Tensor) -> Expectation:
         t = self.window
-        judged, before = clips[:, t:], clips[:, t - 1 : -1]
+        before, differences = clips[:, t - 1 : -1], self.differences(clips)
+        judged = before + differences[:, t - 1 :]
         spatial = temporal = None
         errors: dict[ErrorName, Tensor] = {}
         with convolving(self.precision, clips.device):
@@ -143,13 +157,13 @@ class STMemModel(nn.Module):
                 if self.residual:
                     spatial = spatial._replace(frames=spatial.frames + clips[:, t - 2 : -1])
             if self.temporal is not None:
-                temporal = self.temporal(frame_differences(clips)[:, :-1])
+                temporal = self.temporal(differences[:, :-1])
         if self.training:
             self._update_memories(spatial, temporal)
         if spatial is not None:
             errors["spatial"] = spatial.frames[:, 1:] - judged
         if temporal is not None:
-            errors["temporal"] = temporal.frames - (judged - before)
+            errors["temporal"] = temporal.frames - differences[:, t - 1 :]
         if spatial is not None and temporal is not None:
             final = spatial.frames[:, :-1] + temporal.frames
         elif spatial is not None:
@@ -157,7 +171,20 @@ class STMemModel(nn.Module):
         else:
             final = before + temporal.frames  # type: ignore[union-attr]  # one of the two exists
         errors["sum"] = final - judged
-        return Expectation(spatial, temporal, final, errors)
+        return Expectation(spatial, temporal, final, errors, judged)
+
+    def differences(self, clips: Tensor) -> Tensor:
+        """``X_k`` of ``(b, n, c, h, w)`` clips, of steadied frames where this network judges: ``(b, n-1, c, h, w)``."""
+        if self.training or not self.steadies:
+            return frame_differences(clips)
+        now, before = clips[:, 1:].flatten(0, 1), clips[:, :-1].flatten(0, 1)
+        return (steady_light(now, before) - before).unflatten(0, (len(clips), clips.shape[1] - 1))
+
+    def in_place(self, frames: Tensor) -> Tensor:
+        """Return ``(..., c, h, w)`` frames without the shaking of the camera, where this network judges."""
+        if self.training or not self.steadies or frames.shape[-2] // FINE != self.view.shape[-2]:
+            return frames
+        return steady_place(frames.reshape(-1, *frames.shape[-3:]), self.view).reshape(frames.shape)
 
     def judge(self, clips: Tensor, first: Sequence[int] | None = None) -> Judgement:
         """Score every judged frame of ``(b, n, c, h, w)`` clips in [-1, 1].
@@ -167,8 +194,9 @@ class STMemModel(nn.Module):
             first: number in its video of each clip's first frame; 0 by default. It decides at which frames
                 :class:`~.appearance.Appearance` looks.
         """
-        expected = self.expect(clips)
-        distances = {}
+        self._check(clips)
+        clips = self.in_place(clips)
+        expected, distances = self._expect(clips), {}
         for name, stream in (("spatial", expected.spatial), ("temporal", expected.temporal)):
             if stream is not None and stream.recalls:
                 by_map = memory_distance(stream.recalls[NUM_SCALES - 1])  # at the bottleneck
@@ -184,8 +212,8 @@ class STMemModel(nn.Module):
             clip_by_clip = zip(clips.split(1), first or (), strict=True)
             looks = [self._looks_of(clip, start) for clip, start in clip_by_clip]
             surprise, nearest = (torch.cat(parts) for parts in zip(*looks, strict=True))
-        frames, before = clips[:, self.window :], clips[:, self.window - 1 : -1]
-        measurements, anomaly_map = self._assess(expected.errors, frames, before, distances, surprise)
+        before = clips[:, self.window - 1 : -1]
+        measurements, anomaly_map = self._assess(expected.errors, expected.judged, before, distances, surprise)
         return Judgement(expected.final, measurements, self.head(measurements), anomaly_map, nearest)
 
     def _assess(
@@ -218,13 +246,16 @@ class STMemModel(nn.Module):
         appearance = self.appearance
         assert appearance is not None  # noqa: S101  # the caller looked
         latest = [place - (first + place) % appearance.every for place in range(self.window, clips.shape[1])]
-        seen = {place: appearance(clips[:, place], clips[:, place - 1]) for place in sorted(set(latest))}
+        seen = {place: self._look(clips[:, place], clips[:, place - 1]) for place in sorted(set(latest))}
         return Looks(*(torch.stack(parts, dim=1) for parts in zip(*(seen[place] for place in latest), strict=True)))
 
     def look(self, frames: Tensor, before: Tensor) -> Looks:
-        """Compare how ``(b, c, h, w)`` frames look, whose frames before are given, with normal video."""
+        """Compare how ``(b, c, h, w)`` frames look with normal video; ``before`` is of a stream's state."""
+        return self._look(self.in_place(frames), before)
+
+    def _look(self, frames: Tensor, before: Tensor) -> Looks:
         assert self.appearance is not None  # noqa: S101  # streams ask only where there is one
-        return self.appearance(frames, before)
+        return self.appearance(frames, before, steady_light(frames, before) if self.steadies else frames)
 
     def forward(self, clips: Tensor) -> Judged:
         """Judge every judgeable frame of ``(b, n, c, h, w)`` clips, clip by clip: one row per judged frame.
@@ -300,8 +331,10 @@ class STMemModel(nn.Module):
             anomaly map ``(b, 1, h, w)`` as :meth:`judge` has them, meaningless for the first ``t`` frames of a video;
             and the new state.
         """
-        difference = frames - state["frame"]
-        measurements, anomaly_map = self._measure_next(frames, difference, state)
+        frames = self.in_place(frames)
+        judged = steady_light(frames, state["frame"]) if self.steadies else frames
+        difference = judged - state["frame"]
+        measurements, anomaly_map = self._measure_next(judged, difference, state)
         # Copies, since exporters rename what is both an input and an output.
         new = {"frame": frames} | {name: state[name].clone() for name in ("surprise", "nearest") if name in state}
         with convolving(self.precision, frames.device):

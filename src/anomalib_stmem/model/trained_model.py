@@ -205,7 +205,8 @@ def build_network(options: Mapping[str, Any]) -> STMemModel:
         with torch.random.fork_rng(devices=[]):  # the streams start the same with and without it
             backbone = options["appearance_backbone"]
             appearance = Appearance(options["appearance_items"], options["image_size"], backbone=backbone)
-    return STMemModel(architecture, head, options["streams"], options["precision"], appearance)
+    steady_size = tuple(options["image_size"]) if options["steady"] else None
+    return STMemModel(architecture, head, options["streams"], options["precision"], appearance, steady_size)
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,13 +15,26 @@ from ..evaluation.optical_flow import optical_flow
 from ..model.perspective import MovingRows
 from ..model.scoring import blur, error_maps, motion_map
 from ..model.speed import speed_map
+from ..model.steady import view_of
 from ..model.torch_model import STMemModel, frame_differences
 from .batch import JudgedBatch, as_judged_batch
 
 CLIPS = 200  # that perspective is learned from, spread over all training video
+VIEWS = 100  # frames whose median is the usual view
 PEAK_CLIPS = 50  # whose frames say how high the maps of motion and speed usually go
 
 Prepare = Callable[[Tensor], Tensor]  # from frames in [0, 1] to what the network reads
+
+
+@torch.no_grad()
+def learn_view(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
+    """Learn the usual view of the camera, of which people who pass are no part, if the network wants to know.
+
+    Arguments as :func:`learn_perspective`; this comes first.
+    """
+    if network.steadies:
+        views = [view_of(images[0, -1:]) for _, images in prepared(network, clips, prepare, VIEWS)]
+        network.view.copy_(torch.cat(views).median(dim=0, keepdim=True).values)
 
 
 @torch.no_grad()
@@ -36,7 +49,8 @@ def learn_perspective(network: STMemModel, clips: Dataset, prepare: Prepare) -> 
     if network.head.perspective is None:
         return
     seen, window = MovingRows(), network.window
-    for _, images in prepared(network, clips, prepare, CLIPS):
+    for _, seen_images in prepared(network, clips, prepare, CLIPS):
+        images = network.in_place(seen_images)
         frames, before = images[0, window:], images[0, window - 1 : -1]
         motion = motion_map(frame_differences(images)[:, window - 1 :])
         maps = error_maps(network.expect(images).errors) | {"motion": motion}
@@ -58,7 +72,8 @@ def learn_peaks(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
     if head.fusion is None:
         return
     window, scored, highest = network.window, network.scored_error, []
-    for _, images in prepared(network, clips, prepare, PEAK_CLIPS):
+    for _, seen in prepared(network, clips, prepare, PEAK_CLIPS):
+        images = network.in_place(seen)
         error = error_maps(network.expect(images).errors)[scored]
         speed = speed_map(images[0, window:], images[0, window - 1 : -1])[None]
         maps = {"motion": head.in_perspective(scored, error), "speed": head.in_perspective("speed", speed)}
