@@ -150,6 +150,9 @@ scores, events, snapshots, clips, and a film of the whole video.""",
     )
     parser.add_argument("--margin", type=NonNegativeFloat, default=2.0, help="seconds of clip around an event")
     parser.add_argument("--webhook", type=str | None, default=None, help="URL that gets a POST per event")
+    parser.add_argument(
+        "--mqtt", type=str | None, default=None, help="mqtt://user:password@host/topic that gets each event"
+    )
     parser.add_argument("--backend", type=str, default="auto", help="auto, torch, onnxruntime or openvino")
     parser.add_argument(
         "--patience", type=PositiveFloat, default=10.0, help="seconds that a live source may take to be there"

@@ -10,5 +10,5 @@ def test_earlier_watches_are_found_in_their_order(tmp_path: Path) -> None:
     assert list(earlier_folders(tmp_path / "watch")) == [folder.path for folder in made]
     assert not list(earlier_folders(tmp_path / "other"))
     for folder in made:
-        folder.close([], None)
+        folder.close([], {})
         assert json.loads((folder.path / "run.json").read_text())["ended"]

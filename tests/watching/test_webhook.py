@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cameras import receiver, serving
 
-from anomalib_stmem.watching import webhook
-from anomalib_stmem.watching.outbox import OUTBOX, Outbox
+from anomalib_stmem.watching import delivery, webhook
+from anomalib_stmem.watching.outbox import WEBHOOK_OUTBOX, Outbox
 from anomalib_stmem.watching.webhook import Webhook, check_url
 
 NOWHERE = "http://user:secret@127.0.0.1:9/alarm"
@@ -20,7 +20,7 @@ NOWHERE = "http://user:secret@127.0.0.1:9/alarm"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(delivery, "FIRST_WAIT", 0.05)
 
 
 def event(number: int, state: str = "began") -> dict[str, Any]:
@@ -72,14 +72,14 @@ def test_events_arrive_in_order_after_two_failures(tmp_path: Path) -> None:
     assert (hook.num_delivered, hook.num_lost) == (3, 0)
     assert len(told) == 1  # of one outage, once
     assert "does not take events (it answered 500). They wait on disk" in told[0]
-    assert not (tmp_path / OUTBOX).exists()
+    assert not (tmp_path / WEBHOOK_OUTBOX).exists()
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_server_that_asks_for_an_hour_is_asked_again_after_a_bounded_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(webhook, "LONGEST_WAIT", 0.3)
+    monkeypatch.setattr(delivery, "LONGEST_WAIT", 0.3)
 
     def busy_at_first(handler: BaseHTTPRequestHandler, number: int) -> None:
         handler.send_response(status if number == 1 else 204)
@@ -158,7 +158,7 @@ def test_nothing_is_lost_over_a_restart(tmp_path: Path) -> None:
         assert down.close(seconds=0.5) == 3
         assert time.monotonic() - before < 2  # a bounded wait
         assert "did not get 3 events. They wait in" in told[-1]
-        assert "secret" not in "".join(told) + (tmp_path / "1" / OUTBOX).read_bytes().decode("latin1")
+        assert "secret" not in "".join(told) + (tmp_path / "1" / WEBHOOK_OUTBOX).read_bytes().decode("latin1")
 
         (tmp_path / "2").mkdir()
         up = _at(url, NOWHERE, tmp_path / "2", told.append, [tmp_path / "1", tmp_path / "2"])
@@ -166,7 +166,7 @@ def test_nothing_is_lost_over_a_restart(tmp_path: Path) -> None:
         wait_for(lambda: len(taken) == 4)
         up.close()
     assert [json.loads(body)["id"] for body in taken] == [1, 2, 3, 4]
-    assert not list(tmp_path.rglob(OUTBOX))
+    assert not list(tmp_path.rglob(WEBHOOK_OUTBOX))
 
 
 def _at(url: str, shown: str, folder: Path, tell: Callable[[str], None], earlier: list[Path]) -> Webhook:
@@ -185,17 +185,17 @@ def _at(url: str, shown: str, folder: Path, tell: Callable[[str], None], earlier
 def test_outbox_that_another_watch_holds_is_left_alone(tmp_path: Path) -> None:
     for name in ("1", "2"):
         (tmp_path / name).mkdir()
-    held = Outbox(tmp_path / "1" / OUTBOX, "http://there")
+    held = Outbox(tmp_path / "1" / WEBHOOK_OUTBOX, "http://there")
     held.put(event(1))
-    own = Outbox(tmp_path / "2" / OUTBOX, "http://there")
-    thread = threading.Thread(target=own.take_over, args=(tmp_path / "1" / OUTBOX,))
+    own = Outbox(tmp_path / "2" / WEBHOOK_OUTBOX, "http://there")
+    thread = threading.Thread(target=own.take_over, args=(tmp_path / "1" / WEBHOOK_OUTBOX,))
     thread.start()
     thread.join(5)
     assert (len(held), len(own)) == (1, 0)
     with pytest.raises(OSError, match="cannot be used"):
-        Outbox(tmp_path / "1" / OUTBOX, "http://there")
+        Outbox(tmp_path / "1" / WEBHOOK_OUTBOX, "http://there")
     held.close()
-    own.take_over(tmp_path / "1" / OUTBOX)
+    own.take_over(tmp_path / "1" / WEBHOOK_OUTBOX)
     assert own.first()[1] == event(1)
     own.close()
 

@@ -1,4 +1,4 @@
-"""Events that wait on disk for a web server, in order, so that a restart loses none."""
+"""Events that wait on disk for somebody, in order, so that a restart loses none."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-OUTBOX = "webhook.sqlite"  # in the results folder of a watch, while events wait
+WEBHOOK_OUTBOX, MQTT_OUTBOX = "webhook.sqlite", "mqtt.sqlite"  # in the results folder of a watch, while events wait
 
 
 class Outbox:

@@ -45,14 +45,18 @@ class RunFolder:
             msg = f"There is no room for an event in {self.path / EVENT_LINES}."
             raise OSError(msg)
 
-    def close(self, sources: list[dict[str, Any]], webhook: dict[str, Any] | None) -> None:
+    def close(self, sources: list[dict[str, Any]], deliveries: dict[str, Any]) -> None:
         """Write how it ended.
+
+        Args:
+            sources: figures of each.
+            deliveries: figures of ``webhook`` and ``mqtt``, ``None`` where there was none.
 
         Raises:
             OSError: the disk takes no more.
         """
         os.close(self._events)
-        self._about |= {"ended": now(), "sources": sources, "webhook": webhook}
+        self._about |= {"ended": now(), "sources": sources} | deliveries
         self._write()
 
     def _write(self) -> None:

@@ -17,6 +17,8 @@ from ..video.connection import Rtsp
 from ..video.frame import Frame
 from ..video.reader import Reader
 from ..video.source import Source, find_sources
+from .delivery import Delivery
+from .mqtt import Mqtt, check_mqtt
 from .panel import Panel
 from .playlist import Playlist
 from .run_folder import RunFolder, earlier_folders
@@ -43,6 +45,7 @@ def watch(
     films: bool | None = None,
     margin: float = 2.0,
     webhook: str | None = None,
+    mqtt: str | None = None,
     backend: BackendName = "auto",
     patience: float = 10.0,
     frame_rate: float | None = None,
@@ -61,6 +64,7 @@ def watch(
         films: whether to film the whole video, and not only events; by default of files, not of live sources.
         margin: seconds that the clip of an event shows before and after it.
         webhook: URL that gets a POST with each event when it begins, and when its clip is whole.
+        mqtt: broker and topic that get the same, as :class:`~.mqtt.Mqtt` has it.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
         patience: seconds that a live source may take to be there at the start.
         frame_rate: frames per second of recorded sources that do not say theirs; the training video's by default.
@@ -69,11 +73,14 @@ def watch(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the model has no threshold, is no model, or the sources or the URL make no sense.
+        ValueError: the model has no threshold, is no model, or the sources or the URLs make no sense.
+        ModuleNotFoundError: something that an option needs is not installed.
         OSError: the results cannot be written.
     """
     if webhook is not None:
         check_url(webhook)
+    if mqtt is not None:
+        check_mqtt(mqtt)
     panel = Panel(console or Console())
     found = find_sources(sources, panel.tell)
     playlists = {source.name: [source] for source in found if source.kind != "file"}
@@ -90,10 +97,15 @@ def watch(
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
     folder = RunFolder(Path(results), about)
-    hook = None if webhook is None else Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
+    deliveries: dict[str, Delivery] = {}
+    if webhook is not None:
+        deliveries["webhook"] = Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
+    if mqtt is not None:
+        names = [source.name for source in found]
+        deliveries["mqtt"] = Mqtt(mqtt, names, folder.path, panel.tell, earlier_folders(Path(results)))
     rate, proportion = streams.info.frame_rate, streams.info.proportion
     read = partial(Reader, wanted=rate, proportion=proportion, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
-    watching = _Watching(streams, folder, films, margin, hook, read, panel)
+    watching = _Watching(streams, folder, films, margin, deliveries, read, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(playlists)
 
@@ -107,7 +119,7 @@ class _Watching:
         folder: RunFolder,
         films: bool | None,
         margin: float,
-        webhook: Webhook | None,
+        deliveries: dict[str, Delivery],
         read: Callable[..., Reader],
         panel: Panel,
     ) -> None:
@@ -115,7 +127,7 @@ class _Watching:
         self._streams, self._folder = streams, folder
         self._films, self._margin, self._read = films, margin, read
         self._watched: list[Watched] = []
-        self._panel, self._webhook = panel, webhook
+        self._panel, self._deliveries = panel, deliveries
 
     def run(self, sources_of: dict[str, list[Source]]) -> Outcome:
         playlists = [Playlist(name, sources, self._open, self.arrived) for name, sources in sources_of.items()]
@@ -148,10 +160,10 @@ class _Watching:
     def _end(self) -> None:
         for one in self._watched:
             one.reader.wait()
-        told = None
-        if self._webhook is not None:
-            waiting = self._webhook.close()
-            told = {"delivered": self._webhook.num_delivered, "lost": self._webhook.num_lost, "waiting": waiting}
+        told: dict[str, Any] = {"webhook": None, "mqtt": None}
+        for name, delivery in self._deliveries.items():
+            waiting = delivery.close()
+            told[name] = {"delivered": delivery.num_delivered, "lost": delivery.num_lost, "waiting": waiting}
         self._folder.close([one.as_dict() for one in self._watched], told)
 
     def _shown(self) -> list[Watched]:
@@ -200,8 +212,8 @@ class _Watching:
         files = [name for name in ("snapshot", "clip", "nearest") if event[name] is not None]
         told = {"state": state} | event | {name: (below / event[name]).as_posix() for name in files}
         self._folder.add_event(told)
-        if self._webhook is not None:
-            self._webhook.send(told)
+        for delivery in self._deliveries.values():
+            delivery.send(told)
         if state == "began":
             what = "FROZEN since" if event["kind"] == "frozen" else "ALARM at"
             self._panel.tell(f"{event['video']}: {what} {event['start']:.1f} s. {event['reason']}")
