@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
-from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from . import __version__
 
@@ -149,6 +149,10 @@ scores, events, snapshots, clips, and a film of the whole video.""",
         "--films", type=bool | None, default=None, help="film whole videos; by default of files, not of live sources"
     )
     parser.add_argument("--margin", type=NonNegativeFloat, default=2.0, help="seconds of clip around an event")
+    parser.add_argument("--least-seconds", type=NonNegativeFloat, default=0.0, help="that an event must last")
+    parser.add_argument(
+        "--least-size", type=ClosedUnitInterval, default=0.0, help="share of the picture that an event must have"
+    )
     parser.add_argument("--webhook", type=str | None, default=None, help="URL that gets a POST per event")
     parser.add_argument(
         "--mqtt", type=str | None, default=None, help="mqtt://user:password@host/topic that gets each event"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalib_stmem.evaluation.events import Timeline, event_numbers
-from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, reason_of, what_is_odd
+from anomalib_stmem.results.event_tracker import EventTracker, boxes_of, largest_region, reason_of, what_is_odd
 from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
 from anomalib_stmem.video.frame import Frame
 
@@ -109,3 +109,27 @@ def test_source_that_hangs_is_an_event_of_its_own() -> None:
 def test_reason_says_what_is_odd(odd: dict, named: list, words: str) -> None:
     assert what_is_odd(odd) == named
     assert words in reason_of(0.7, [(0, 0, 4, 4)], (20, 40), named)
+
+
+@pytest.mark.parametrize(("side", "begins"), [(1, False), (3, False), (4, True), (10, True)])
+def test_something_too_small_is_no_event(side: int, begins: bool) -> None:
+    """A region of at least 16 of 100 pixels is wanted; a second one beside it does not add to it."""
+    shown = np.zeros((10, 10), np.float32)
+    shown[:side, :side] = 0.9
+    shown[9, 9] = 0.9
+    tracker = EventTracker(10, least_size=0.16)
+    assert bool([*tracker.push(judged(0, 0.9, anomaly_map=shown))]) is begins
+    assert largest_region(shown) == pytest.approx(side**2 / 100)
+
+
+def test_an_event_that_has_begun_may_shrink() -> None:
+    large, small = np.full((10, 10), 0.9, np.float32), np.zeros((10, 10), np.float32)
+    small[0, 0] = 0.9
+    tracker = EventTracker(10, least_size=0.16)
+    changes = [
+        change
+        for index, shown in enumerate((large, small))
+        for change in tracker.push(judged(index, 0.9, anomaly_map=shown))
+    ]
+    assert [change.what for change in changes] == ["began"]
+    assert tracker.open.end_frame == 1

@@ -197,3 +197,21 @@ def test_arrays_tensors_bytes_and_floats_are_the_same_picture(model: STMem) -> N
 def test_cameras_need_names_of_their_own(model: STMem, cameras: list[str]) -> None:
     with pytest.raises(ValueError, match="different names"):
         FrameStreams(model, cameras)
+
+
+def test_an_alarm_begins_after_the_least_duration_and_goes_on_after_a_restart(model: STMem) -> None:
+    """At an assumed 25 frames per second the level looks at 21 frames; every one is above a threshold of nothing."""
+    model.post_processor._image_threshold.fill_(-9.0)
+    first = {}
+    for least in (0.0, 0.4):
+        streams = FrameStreams(model, ["gate"], least_seconds=least)
+        alarms = []
+        for number, frame in enumerate(video(45)):
+            if number == 20:
+                saved = streams.save()
+                streams = FrameStreams(model, ["gate"], least_seconds=least)
+                streams.restore(saved)
+            verdict = streams.push({"gate": frame})["gate"]
+            alarms.append(verdict is not None and verdict.is_anomalous)
+        first[least] = alarms.index(True)
+    assert first == {0.0: 5 + 10, 0.4: 5 + 10 + 10}

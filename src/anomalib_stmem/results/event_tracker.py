@@ -55,10 +55,11 @@ class EventTracker:
 
     Args:
         frame_rate: frames per second.
+        least_size: share of the picture that the largest region above the threshold must have for an event to begin.
     """
 
-    def __init__(self, frame_rate: float) -> None:
-        self._frame_seconds = 1 / frame_rate
+    def __init__(self, frame_rate: float, least_size: float = 0.0) -> None:
+        self._frame_seconds, self._least_size = 1 / frame_rate, least_size
         self.count = 0  # of events that began
         self.open: Event | None = None
 
@@ -76,6 +77,8 @@ class EventTracker:
             return
         score = judged.verdict.score
         if self.open is None:
+            if self._least_size and largest_region(judged.verdict.anomaly_map) < self._least_size:
+                return
             self.count += 1
             self.open = self._at_peak(judged, self.count, seconds, judged.frame.index)
             yield Change("began", self.open)
@@ -122,6 +125,12 @@ class EventTracker:
             reason=reason_of(verdict.score, boxes, size, what_is_odd(verdict.odd)),
             odd=what_is_odd(verdict.odd),
         )
+
+
+def largest_region(anomaly_map: NDArray[np.float32]) -> float:
+    """Return the share of a map that its largest region above the threshold has."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats((anomaly_map > THRESHOLD).astype(np.uint8))
+    return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0)) / anomaly_map.size
 
 
 def boxes_of(anomaly_map: NDArray[np.float32], size_hw: Size) -> list[Box]:

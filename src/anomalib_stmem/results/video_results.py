@@ -52,6 +52,7 @@ class VideoResults:
         films_whole_video: whether to write the two whole films; clips of events are always written.
         margin: seconds that a clip shows before and after its event.
         began: time of day of the first frame, for live video.
+        least_size: as :class:`~.event_tracker.EventTracker` has it.
         announce: is told what happens as it happens: ``began`` when an event begins, with its first snapshot, and
             ``ended`` when its clip is whole.
     """
@@ -65,13 +66,14 @@ class VideoResults:
         margin: float = 2.0,
         began: datetime | None = None,
         announce: Announce | None = None,
+        least_size: float = 0.0,
     ) -> None:
         self.folder, self.name, self.began = folder, name, began
         self.events: list[dict[str, Any]] = []
         self.num_judged = 0
         self._rate, self._margin, self._films_whole_video = frame_rate, margin, films_whole_video
         self._announce = announce
-        self._tracker = EventTracker(frame_rate)
+        self._tracker = EventTracker(frame_rate, least_size)
         self._painter: Painter | None = None
         self._films: dict[str, Film] = {}
         self._before: deque[tuple[float, Image]] = deque()  # annotated frames of the last ``margin`` seconds

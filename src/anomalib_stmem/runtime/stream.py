@@ -162,6 +162,7 @@ class FrameStreams(Streams):
         model: a model, its checkpoint, or its exported step; as :func:`~.open_backend.open_backend` takes it.
         cameras: their names, which :meth:`push` uses.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
+        least_seconds: that the level must be above the threshold before there is an alarm.
         **options: of :func:`~.open_backend.open_backend`: ``precision``, ``compiled``, ``device``.
 
     Raises:
@@ -173,10 +174,11 @@ class FrameStreams(Streams):
         model: "ModelOrPath",
         cameras: Sequence[Hashable],
         backend: BackendName = "auto",
+        least_seconds: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(open_backend(model, backend, **options), cameras)
-        rule = Rule.at_rate(self.info.frame_rate or ASSUMED_RATE)
+        rule = Rule.at_rate(self.info.frame_rate or ASSUMED_RATE, least_seconds=least_seconds)
         self._decisions = [Decision(rule) for _ in cameras]
 
     def reset(self, camera: Hashable | None = None) -> None:

@@ -44,6 +44,8 @@ def watch(
     results: Path | str = "results/watch",
     films: bool | None = None,
     margin: float = 2.0,
+    least_seconds: float = 0.0,
+    least_size: float = 0.0,
     webhook: str | None = None,
     mqtt: str | None = None,
     backend: BackendName = "auto",
@@ -63,6 +65,8 @@ def watch(
         results: folder of the results; where it holds an earlier watch, its name gets a number.
         films: whether to film the whole video, and not only events; by default of files, not of live sources.
         margin: seconds that the clip of an event shows before and after it.
+        least_seconds: that something must last before it is an event, beside the 0.8 s that decide.
+        least_size: share of the picture, in [0, 1], that it must have.
         webhook: URL that gets a POST with each event when it begins, and when its clip is whole.
         mqtt: broker and topic that get the same, as :class:`~.mqtt.Mqtt` has it.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
@@ -87,7 +91,7 @@ def watch(
     files = [source for source in found if source.kind == "file"]
     if files:
         playlists[FILES] = files
-    streams = FrameStreams(ckpt, list(playlists), backend)
+    streams = FrameStreams(ckpt, list(playlists), backend, least_seconds=least_seconds)
     if not streams.info.is_calibrated:
         msg = f"{ckpt} has no threshold, since it has seen no normal video but its training's. Run `stmem calibrate`."
         raise ValueError(msg)
@@ -105,7 +109,7 @@ def watch(
         deliveries["mqtt"] = Mqtt(mqtt, names, folder.path, panel.tell, earlier_folders(Path(results)))
     rate, proportion = streams.info.frame_rate, streams.info.proportion
     read = partial(Reader, wanted=rate, proportion=proportion, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
-    watching = _Watching(streams, folder, films, margin, deliveries, read, panel)
+    watching = _Watching(streams, folder, films, margin, least_size, deliveries, read, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(playlists)
 
@@ -119,6 +123,7 @@ class _Watching:
         folder: RunFolder,
         films: bool | None,
         margin: float,
+        least_size: float,
         deliveries: dict[str, Delivery],
         read: Callable[..., Reader],
         panel: Panel,
@@ -126,6 +131,7 @@ class _Watching:
         self.stopping, self.arrived = threading.Event(), threading.Event()
         self._streams, self._folder = streams, folder
         self._films, self._margin, self._read = films, margin, read
+        self._least_size = least_size
         self._watched: list[Watched] = []
         self._panel, self._deliveries = panel, deliveries
 
@@ -173,7 +179,8 @@ class _Watching:
     def _open(self, source: Source) -> Watched:
         reader = self._read(source, arrived=self.arrived, tell=self._panel.tell)
         folder, films, margin = self._folder.path, self._films, self._margin
-        watched = Watched(source, reader, folder, films, margin, self._announce, self._panel.tell)
+        size, announce, tell = self._least_size, self._announce, self._panel.tell
+        watched = Watched(source, reader, folder, films, margin, size, announce, tell)
         self._watched.append(watched)
         return watched
 

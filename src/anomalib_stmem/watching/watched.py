@@ -28,6 +28,7 @@ class Watched:
         folder: of all results.
         films: whether to film the whole video; ``None`` films files only.
         margin: seconds before and after each event in its clip.
+        least_size: of an event, as :class:`VideoResults` has it.
         announce: is told of events, as :class:`VideoResults` does.
         tell: gets a sentence when frames come at another rate than the training video's.
     """
@@ -39,6 +40,7 @@ class Watched:
         folder: Path,
         films: bool | None,
         margin: float,
+        least_size: float,
         announce: Callable[[str, dict[str, Any]], None],
         tell: Callable[[str], None],
     ) -> None:
@@ -51,6 +53,7 @@ class Watched:
         self.failure: str | None = None
         self.has_ended = False
         self._films, self._margin, self._announce, self._tell = films, margin, announce, tell
+        self._least_size = least_size
         self._judged_at: deque[float] = deque(maxlen=FPS_FRAMES)
 
     @property
@@ -85,7 +88,9 @@ class Watched:
             films = (not live) if self._films is None else self._films
             began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
-            self.results = VideoResults(self.folder, name, rate, films, self._margin, began, self._announce)
+            self.results = VideoResults(
+                self.folder, name, rate, films, self._margin, began, self._announce, self._least_size
+            )
         self.verdict, self.seconds = self.verdict if frame.is_late else verdict, frame.seconds
         self.num_judged += verdict is not None
         self.num_frozen += frame.frozen_since is not None
