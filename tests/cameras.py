@@ -113,7 +113,15 @@ def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[int]:
 class WhiteAlarm:
     """In place of ``FrameStreams``: a white picture is abnormal. Warm-up, reset and refusals as the real ones."""
 
-    def __init__(self, _model: object, cameras: Sequence[Hashable], _backend: str = "auto", rate: float = 25.0) -> None:
+    def __init__(
+        self,
+        _model: object,
+        cameras: Sequence[Hashable],
+        _backend: str = "auto",
+        rate: float = 25.0,
+        least_seconds: float = 0.0,
+    ) -> None:
+        del least_seconds
         self.info = StepInfo(WINDOW, (16, 16), True, "fake", {}, rate, "nothing")
         self._seen = dict.fromkeys(cameras, 0)
         self._sizes: dict[Hashable, tuple[int, ...]] = {}

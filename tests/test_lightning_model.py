@@ -195,7 +195,7 @@ def test_report_speaks_of_the_checkpoint_and_not_of_the_command_line(run: tuple,
     other.post_processor.false_alarms_per_hour = 50.0
     engine(tmp_path / "again").validate(other, datamodule=data(scene, frame_rate=10))
     assert other.trained.options["false_alarms_per_hour"] == 50.0  # which has set the threshold now
-    assert "1200 per day" in other.trained.explain_threshold()
+    assert "1200 a day" in other.trained.explain_threshold()
 
 
 def test_checkpoint_without_its_trainer_is_the_same_model(run: tuple) -> None:

@@ -268,7 +268,7 @@ def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callab
     assert done.status == 0, done.wrong
     assert "normal: 11 s, 115 frames." in done.said
     assert re.search(r"\d false alarms? in 11 s of video; the threshold of before gives", done.said)
-    assert "too short to tell the budget of 12 per day" in done.said
+    assert "too short to tell the budget of 12 a day" in done.said
     old, new = (torch.load(path, weights_only=True) for path in (checkpoint, tmp_path / "gate.ckpt"))
     for name, value in old["state_dict"].items():
         same = torch.equal(torch.nan_to_num(value), torch.nan_to_num(new["state_dict"][name]))
@@ -276,7 +276,7 @@ def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callab
     assert new["hyper_parameters"] == old["hyper_parameters"] | {"false_alarms_per_hour": 0.5}
     assert new["state_dict"]["post_processor.frame_rate"] == 10
     watched = here("watch", video, "--ckpt", "gate.ckpt")
-    assert re.search(r"115 frames judged, [01] events?", watched.said)
+    assert re.search(r"115 frames judged, [0-3] events?", watched.said)
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -151,7 +151,7 @@ def test_map_is_summarised_by_its_mean_and_its_99_percent() -> None:
         (
             {"normal_hours": 0.01, "frame_rate": 10},
             1,
-            "24 per day, so the threshold is that of one false event in 36 s",
+            "24 a day, so the threshold is that of one false event in 36 s",
         ),
         ({"normal_hours": 0.01}, 1, "36 s of normal video (counted at an assumed frame rate)"),
         ({"normal_hours": 5, "frame_rate": 10}, 1, "(with 90 % confidence between 12 and 48)."),

@@ -74,6 +74,11 @@ def test_a_view_that_is_not_known_moves_nothing() -> None:
     assert torch.equal(steady_place(now, torch.zeros_like(view_of(now))), now)
 
 
+def test_a_picture_too_small_to_tell_is_not_touched() -> None:
+    now = moved(scene(), 2.0, 1.0)[..., :48, :48]
+    assert torch.equal(steady_place(now, view_of(scene()[..., :48, :48])), now)
+
+
 def test_another_picture_altogether_moves_nothing() -> None:
     now = scene(1)
     assert torch.equal(steady_place(now, view_of(scene(2))), now)

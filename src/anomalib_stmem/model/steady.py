@@ -12,7 +12,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 CELL = 8  # pixels that are averaged before light is compared: shaking and noise hardly count then
+ACROSS = 8  # such cells that even a small picture is cut into, each way
 ROUNDS = 3  # of weighing anew
+SMALLEST = 64  # pixels on a side, of a picture in which a shift can be told
 FARTHEST = 6  # pixels that a picture is moved back at most
 FINE = 2  # pixels that are averaged before a shift is looked for
 STEPS = (4, 2, 1, 1)  # averaged once more, from step to step
@@ -29,7 +31,8 @@ def steady_light(frames: Tensor, before: Tensor) -> Tensor:
         frames: ``(n, c, h, w)`` in [-1, 1].
         before: the frames before them.
     """
-    now, then = (F.avg_pool2d(part, CELL) for part in (frames, before))
+    cell = max(1, min(CELL, frames.shape[-2] // ACROSS, frames.shape[-1] // ACROSS))
+    now, then = (F.avg_pool2d(part, cell) for part in (frames, before))
     weight = torch.ones_like(now)
     gain, offset = torch.ones_like(now[..., :1, :1]), torch.zeros_like(now[..., :1, :1])
     for _ in range(ROUNDS):
@@ -54,8 +57,10 @@ def steady_place(frames: Tensor, view: Tensor) -> Tensor:
     Args:
         frames: ``(n, c, h, w)`` in [-1, 1].
         view: ``(1, 1, h / 2, w / 2)``, the usual view of the camera, by :func:`view_of`; all zeros where it is not
-            known, and nothing is moved.
+            known, and nothing is moved; nor are pictures smaller than :data:`SMALLEST`.
     """
+    if min(frames.shape[-2:]) < SMALLEST:
+        return frames
     now = view_of(frames)
     then = steady_light(view.expand_as(now), now)
     right = down = torch.zeros_like(now[..., :1, :1])
@@ -81,7 +86,7 @@ def _agreement(now: Tensor, moved: Tensor, then: Tensor) -> Tensor:
     unmoved, left = (F.avg_pool2d((part - then).square(), BLOCK) for part in (now, moved))
     smooth = F.avg_pool2d(F.pad(then, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     structure = F.avg_pool2d((then - smooth).square(), BLOCK)
-    counts = (structure > _total(structure) / 2).to(now.dtype)
+    counts = (structure > (_total(structure) / 2).clamp_min(LEAST)).to(now.dtype)
     return _total(counts * (left < unmoved).to(now.dtype)) / (_total(counts) + LEAST)
 
 
