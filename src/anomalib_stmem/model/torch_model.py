@@ -178,7 +178,7 @@ class STMemModel(nn.Module):
         if self.training or not self.steadies:
             return frame_differences(clips)
         now, before = clips[:, 1:].flatten(0, 1), clips[:, :-1].flatten(0, 1)
-        return (steady_light(now, before) - before).unflatten(0, (len(clips), clips.shape[1] - 1))
+        return (steady_light(now, before) - before).reshape(clips[:, 1:].shape)
 
     def in_place(self, frames: Tensor) -> Tensor:
         """Return ``(..., c, h, w)`` frames without the shaking of the camera, where this network judges."""
