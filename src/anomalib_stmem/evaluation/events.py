@@ -2,7 +2,7 @@
 
 An **event** is a run of abnormal frames with gaps of less than a second. An **alarm** is a run of frames in alarm with
 such gaps. An event is **found** if an alarm overlaps it. An alarm is **false** if it overlaps no event, a second of
-tolerance allowed; and so is each part of an alarm that stays outside all events for five seconds, or an alarm for
+tolerance allowed; and so is each part of an alarm that stays outside all events for a second more, or an alarm for
 ever would find everything and never be false. The **delay** of a found event goes from its first frame to the first
 frame of the first alarm that overlaps it, and is 0 where the alarm was there before.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 MERGE_SECONDS = 1.0  # frames closer than this are one event
 TOLERANCE_SECONDS = 1.0  # that an alarm may miss an event by, and is not false
-OUTSIDE_SECONDS = 5.0  # that a part of an alarm may stay outside the events that it overlaps, and is not false
+OUTSIDE_SECONDS = 1.0  # beyond the tolerance; a part of an alarm that stays outside its events longer is false
 LASTING_SECONDS = 60.0  # a false alarm that lasts longer counts once more
 ROUNDING = 1e-6  # seconds; sums of frames are not exact
 
