@@ -177,3 +177,9 @@ def test_sensitivity_moves_the_threshold_on_the_scale() -> None:
     assert torch.equal(judged.pred_label, judged.pred_score > 0.2)
     assert torch.equal(judged.pred_mask, judged.anomaly_map > 0.7)
     assert 0 < judged.pred_mask.sum() < judged.pred_label.sum()
+
+
+def test_normal_frames_too_few_for_a_level_are_calibrated_by_their_scores(head: ScoreHead) -> None:
+    given = at_ten_per_second(torch.tensor([30.0, 31.0, *[20.0] * 10]))
+    calibration = calibrate(head, given, 1, abnormal=np.arange(12) >= 2)
+    assert calibration.is_calibrated

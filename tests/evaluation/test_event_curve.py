@@ -73,3 +73,9 @@ def test_intervals_are_those_of_drawn_videos() -> None:
     np.testing.assert_allclose(drawn, by_hand)
     counts = truth.count(scores > 2)
     assert intervals(counts, draws)["found"] == interval_of(draws @ counts.found / (draws @ counts.events))
+
+
+def test_videos_too_short_for_any_alarm_have_a_curve() -> None:
+    timeline = Timeline(np.zeros(3, np.int64), np.arange(3), np.full(3, RATE))
+    curve = event_curve(np.arange(3.0), Truth(np.array([False, True, False]), timeline), timeline)
+    assert curve.found_at(10.0) == [0.0]

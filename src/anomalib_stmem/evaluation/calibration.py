@@ -73,7 +73,8 @@ def calibrate(
     head.calibrate(frames.measurements[normal].to(head.lower))
     level = levels_of(head, frames)
     # Frames beside abnormal ones are no stretch of their own: the level is that of all, and peaks those of normal ones.
-    tail = tail_of(level[~abnormal], frames.timeline[~abnormal])
+    quiet = level if np.isfinite(level[~abnormal]).any() else head(frames.measurements.to(head.lower)).cpu().numpy()
+    tail = tail_of(quiet[~abnormal], frames.timeline[~abnormal])
     trained_hours = 0.0
     if trained_on is not None:
         tail = tail.joined(tail_of(_levels_as_unseen(head, trained_on, frames), trained_on.timeline))

@@ -54,6 +54,8 @@ def event_curve(scores: Array, truth: Truth, timeline: Timeline) -> EventCurve:
     """Let the threshold of ``(n,)`` scores fall; a usual score is the median of all."""
     level, usual = levels(scores, timeline), float(np.median(scores))
     known = level[np.isfinite(level)]
+    if not len(known):  # every video is too short for an alarm
+        known = np.zeros(1)
     ranks = 1 - np.geomspace(1 / max(2, len(known)), 0.95, THRESHOLDS)
     thresholds = np.unique(np.quantile(known, [1.0, *ranks]))[::-1]
     counts = [

@@ -1,5 +1,6 @@
 """What a user counts, as anomalib metrics: events found, false alarms, delays; by the decision, at the threshold."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def timeline_of(table: FrameTable, rates: NDArray[np.float64]) -> Timeline:
     return Timeline(table.videos, table.frames, known_rates(rates, "Events and false alarms per hour"))
 
 
-class _DecidedMetric(FrameMetric):
+class _DecidedMetric(FrameMetric, ABC):
     """A metric of which frames are in alarm; the further column of ``update`` is the frame rate."""
 
     def value(self, table: FrameTable, more: NDArray[np.float64]) -> float:
@@ -29,13 +30,21 @@ class _DecidedMetric(FrameMetric):
         timeline = timeline_of(table, more[:, 0])
         return self.of_alarms(decide(table.scores, timeline), table.labels, timeline)
 
+    @abstractmethod
+    def of_alarms(self, alarm: NDArray[np.bool_], abnormal: NDArray[np.bool_], timeline: Timeline) -> float:
+        """Compute from ``(n,)`` frames in alarm and abnormal frames."""
+
+
+class _CountedMetric(_DecidedMetric):
+    """A metric of events and alarms."""
+
     def of_alarms(self, alarm: NDArray[np.bool_], abnormal: NDArray[np.bool_], timeline: Timeline) -> float:
         """Compute from ``(n,)`` frames in alarm and abnormal frames."""
         return self.of_counts(Truth(abnormal, timeline).count(alarm))
 
+    @abstractmethod
     def of_counts(self, counts: EventCounts) -> float:
         """Compute from what was counted."""
-        raise NotImplementedError
 
 
 class F1Score(AnomalibMetric, _DecidedMetric):
@@ -49,7 +58,7 @@ class F1Score(AnomalibMetric, _DecidedMetric):
         return float(f1_score(abnormal, alarm, zero_division=0.0))
 
 
-class EventsFound(AnomalibMetric, _DecidedMetric):
+class EventsFound(AnomalibMetric, _CountedMetric):
     """Share of events that an alarm overlaps."""
 
     default_fields = COUNTED
@@ -59,7 +68,7 @@ class EventsFound(AnomalibMetric, _DecidedMetric):
         return counts.share_found
 
 
-class FalseAlarmsPerHour(AnomalibMetric, _DecidedMetric):
+class FalseAlarmsPerHour(AnomalibMetric, _CountedMetric):
     """Alarms beside all events, per hour of normal test video."""
 
     default_fields = COUNTED
@@ -69,7 +78,7 @@ class FalseAlarmsPerHour(AnomalibMetric, _DecidedMetric):
         return counts.false_per_hour
 
 
-class AlarmDelay(AnomalibMetric, _DecidedMetric):
+class AlarmDelay(AnomalibMetric, _CountedMetric):
     """Seconds within which a share of the found events is told.
 
     Args:
