@@ -15,7 +15,7 @@ def frames() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     videos = [f"v{i}" for i in range(5) for _ in range(30)]
     label = np.tile(np.arange(30) >= 15, 5)
-    columns = {name: rng.normal(30 - 5 * label, 1) for name in MEASUREMENTS}
+    columns = {name: rng.normal(30 - 5 * label, 1) for name in MEASUREMENTS} | {"changed": 0.0}
     controls = {name: rng.normal(size=150) for name in CONTROLS} | {"constant": np.zeros(150)}
     return pd.DataFrame({"video": videos, "frame": [*range(5, 35)] * 5, "label": label} | columns | controls)
 

@@ -159,7 +159,7 @@ def _map(recall: Recall) -> torch.Tensor:
 def test_network_says_which_measurements_it_takes(options: dict, lacking: list[str]) -> None:
     left_out = set(MEASUREMENTS) - set(build(**options).measured)
     kinds = {name if name.startswith("distance") else name.split("_")[-1] for name in left_out}
-    assert sorted(kinds - {"speed", "looks"}) == lacking
+    assert sorted(kinds - {"speed", "looks", "changed"}) == lacking
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 7}], ids=str)

@@ -21,6 +21,7 @@ from anomalib_stmem.runtime.torch_backend import TorchBackend, fold_batch_norms
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 20, 30, 3), np.uint8)
+FRAMES[:, :, 7:] = FRAMES[0, :, 7:]  # a picture that changes as a whole is not judged
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,8 @@ def test_info_travels_with_the_file(model: STMem, step_file: Path, openvino_file
 
 def test_stream_only_runs_what_the_score_needs() -> None:
     names = set(TorchBackend(StreamStep(calibrated(score_error="temporal").trained)).info.state)
-    assert names == {"frame", "temporal", *(f"past_temporal_{place}" for place in range(3)), "surprise", "nearest"}
+    looks = ("surprise", "nearest")
+    assert names == {"frame", "changed", "temporal", *looks, *(f"past_temporal_{place}" for place in range(3))}
 
 
 def test_looks_that_were_left_behind_are_missed(step_file: Path, tmp_path: Path) -> None:

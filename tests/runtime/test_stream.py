@@ -16,7 +16,15 @@ SIZE = (16, 24)
 
 def video(frames: int, seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Frames as cv2 reads them, ``(n, h, w, 3)``."""
-    return np.random.default_rng(seed).integers(0, 256, (frames, *size, 3), np.uint8)
+    drawn = np.random.default_rng(seed).integers(0, 256, (frames, *size, 3), np.uint8)
+    return np.stack([mostly_still(frame) for frame in drawn])
+
+
+def mostly_still(frame: np.ndarray) -> np.ndarray:
+    """Keep a quarter of a frame, before a picture that is always the same."""
+    still = np.random.default_rng(0).integers(0, 256, frame.shape, np.uint8)
+    still[:, : frame.shape[1] // 4] = frame[:, : frame.shape[1] // 4]
+    return still
 
 
 @torch.no_grad()
@@ -66,7 +74,11 @@ def test_window_clip_and_stream_agree(options: dict, data: st.DataObject) -> Non
             camera = rng.choice(cameras)
             streams.reset(camera)
             since[camera] = []
-        frames = {camera: rng.integers(0, 256, (20, 30, 3), np.uint8) for camera in present}
+        new = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in present]
+        # Sometimes the picture changes as a whole.
+        frames = {
+            camera: one if rng.random() < 0.1 else mostly_still(one) for camera, one in zip(present, new, strict=True)
+        }
         for camera, verdict in streams.push(frames).items():
             since[camera].append(frames[camera])
             assert (verdict is None) == (len(since[camera]) <= window)

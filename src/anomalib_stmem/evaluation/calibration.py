@@ -151,9 +151,18 @@ def values_of(tail: Tail, threshold: float) -> dict[str, Tensor]:
 
 def _levels_as_unseen(head: ScoreHead, trained_on: CalibrationFrames, unseen: CalibrationFrames) -> NDArray[np.float64]:
     """Return the levels that video would have had if the network had not been trained on it."""
-    seen, fresh = (head.by_source(part.measurements.to(head.lower)) for part in (trained_on, unseen))
-    shifted = (seen - seen.mean(0)) / _deviation(seen) * _deviation(fresh) + fresh.mean(0)
+    parts = [part.measurements.to(head.lower) for part in (trained_on, unseen)]
+    seen, fresh = (head.by_source(part) for part in parts)
+    judged, of_fresh = (_judged(head, scores, part) for scores, part in zip((seen, fresh), parts, strict=True))
+    shifted = (seen - judged.mean(0)) / _deviation(judged) * _deviation(of_fresh) + of_fresh.mean(0)
+    shifted = torch.where(head.can_judge(parts[0])[:, None], shifted, seen)
     return _levels(head.of_sources(shifted), trained_on.timeline)
+
+
+def _judged(head: ScoreHead, scores: Tensor, measurements: Tensor) -> Tensor:
+    """Leave out the frames that cannot be judged, unless that is all of them."""
+    can = head.can_judge(measurements)
+    return scores[can] if bool(can.any()) else scores
 
 
 def _levels(scores: Tensor, timeline: Timeline) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .fusion import Fusion
 from .memory import Recall
 from .perspective import Perspective
+from .whole import MOST
 
 ErrorName = Literal["sum", "spatial", "temporal", "both"]
 AreaName = Literal["frame", "patches", "patch"]
@@ -20,10 +21,11 @@ AreaName = Literal["frame", "patches", "patch"]
 ERRORS: tuple[ErrorName, ...] = ("sum", "spatial", "temporal", "both")
 AREAS: tuple[AreaName, ...] = ("frame", "patches", "patch")
 # The columns of a measurement, in order: P of each error over each area, D_i, D_x, the mean squared difference to the
-# frame before, the greatest speed of a patch, and the greatest surprise at how something looks.
+# frame before, the greatest speed of a patch, the greatest surprise at how something looks, and the greatest share of
+# the picture that changed at once in the window.
 MEASUREMENTS: tuple[str, ...] = (
     *(f"psnr_{area}_{error}" for area in AREAS for error in ERRORS),
-    *("distance_spatial", "distance_temporal", "motion", "speed", "looks"),
+    *("distance_spatial", "distance_temporal", "motion", "speed", "looks", "changed"),
 )
 
 LOWEST_ERROR = 1e-10  # a repeated frame can be predicted exactly; its PSNR is then 100 dB and not infinite
@@ -81,7 +83,7 @@ def measure(
         blurred: the same after :func:`blur`; only those over patches that are wanted.
         distances: ``spatial`` and ``temporal`` memory distances ``(b, s)``; a missing one is measured as 0.
         others: ``(b, s)`` each by name: ``motion``, the mean of :func:`motion_map`, and, where they are scored,
-            ``speed`` and ``looks``.
+            ``speed``, ``looks`` and ``changed``.
         wanted: which of :data:`MEASUREMENTS`; the others are left at 0.
 
     Returns:
@@ -113,7 +115,8 @@ def min_max(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 class ScoreHead(nn.Module):
     """``S = lambda (1 - g(P)) + (1-lambda)/2 g(D_i) + (1-lambda)/2 g(D_x)`` (Eq. 16); higher is more anomalous.
 
-    With speed or looks, this is the source ``motion`` of a :class:`~.fusion.Fusion`.
+    With speed or looks, this is the source ``motion`` of a :class:`~.fusion.Fusion`, and a frame in whose window the
+    picture changed as a whole is not judged: its sources count as usual.
 
     The bounds of ``g`` and the usual motion are buffers, learned from normal video by :meth:`calibrate`, so a live
     score needs no future. For the paper's protocol, which takes bounds from each test video, call :meth:`fuse` with
@@ -187,11 +190,19 @@ class ScoreHead(nn.Module):
         """Fuse the ``(..., len(sources))`` scores of the sources to one."""
         return scores[..., 0] if self.fusion is None else self.fusion(scores)
 
+    def can_judge(self, measurements: Tensor) -> Tensor:
+        """Say which of ``(..., len(MEASUREMENTS))`` can be judged: with a fusion, where less changed than the whole."""
+        changed = measurements[..., MEASUREMENTS.index("changed")]
+        return torch.ones_like(changed, dtype=torch.bool) if self.fusion is None else changed <= MOST
+
     def by_source(self, measurements: Tensor) -> Tensor:
         """Return the score of each of ``sources``, each on its own scale: ``(..., len(sources))``."""
         motion = self.fuse(self.compensate(measurements), self.lower, self.upper)
         others = [measurements[..., MEASUREMENTS.index(name)] for name in self.sources[1:]]
-        return torch.stack([motion, *others], dim=-1)
+        scores = torch.stack([motion, *others], dim=-1)
+        if self.fusion is None:
+            return scores
+        return torch.where(self.can_judge(measurements)[..., None], scores, self.fusion.mean)
 
     def odd(self, measurements: Tensor) -> Tensor:
         """Say how odd each source is, ``(..., len(sources))``: above 0 where normal video never was so odd."""
@@ -219,6 +230,8 @@ class ScoreHead(nn.Module):
 
     def calibrate(self, measurements: Tensor) -> None:
         """Learn the scales of this head from ``(n, len(MEASUREMENTS))`` measurements of normal frames."""
+        judged = self.can_judge(measurements)
+        measurements = measurements[judged] if bool(judged.any()) else measurements
         self.usual_motion.copy_(measurements[:, MEASUREMENTS.index("motion")].mean())
         compensated = self.compensate(measurements)
         self.lower.copy_(compensated.amin(dim=0))

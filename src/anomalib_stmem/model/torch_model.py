@@ -34,6 +34,7 @@ from .scoring import (
 )
 from .speed import speed_map
 from .steady import FINE, steady_light, steady_place
+from .whole import MOST, changed_share
 
 Streams = Literal["both", "spatial", "temporal"]
 
@@ -46,6 +47,7 @@ class Expectation(NamedTuple):
     final: Tensor  # (b, s, c, h, w): Y_hat of the judged frames
     errors: dict[ErrorName, Tensor]  # (b, s, c, h, w) each, in units of [-1, 1] frames
     judged: Tensor  # (b, s, c, h, w): the frames that were judged, steadied
+    changed: Tensor  # (b, s): greatest share of the picture that changed at once in the window
 
 
 State = dict[str, Tensor]  # of a stream: names and shapes are those of STMemModel.empty_state
@@ -171,7 +173,8 @@ class STMemModel(nn.Module):
         else:
             final = before + temporal.frames  # type: ignore[union-attr]  # one of the two exists
         errors["sum"] = final - judged
-        return Expectation(spatial, temporal, final, errors, judged)
+        changed = changed_share(differences).unfold(1, t, 1).amax(dim=-1)
+        return Expectation(spatial, temporal, final, errors, judged, changed)
 
     def differences(self, clips: Tensor) -> Tensor:
         """``X_k`` of ``(b, n, c, h, w)`` clips, of steadied frames where this network judges: ``(b, n-1, c, h, w)``."""
@@ -213,7 +216,9 @@ class STMemModel(nn.Module):
             looks = [self._looks_of(clip, start) for clip, start in clip_by_clip]
             surprise, nearest = (torch.cat(parts) for parts in zip(*looks, strict=True))
         before = clips[:, self.window - 1 : -1]
-        measurements, anomaly_map = self._assess(expected.errors, expected.judged, before, distances, surprise)
+        measurements, anomaly_map = self._assess(
+            expected.errors, expected.judged, before, distances, surprise, expected.changed
+        )
         return Judgement(expected.final, measurements, self.head(measurements), anomaly_map, nearest)
 
     def _assess(
@@ -223,6 +228,7 @@ class STMemModel(nn.Module):
         before: Tensor,
         distances: dict[str, Tensor],
         surprise: Tensor | None,
+        changed: Tensor,
         wanted: Collection[str] = MEASUREMENTS,
     ) -> tuple[Tensor, Tensor]:
         """Measure ``(b, s, c, h, w)`` frames, and draw the map that explains it."""
@@ -238,8 +244,12 @@ class STMemModel(nn.Module):
         if surprise is not None:
             others["looks"] = surprise
         greatest = {name: values.amax(dim=(-2, -1)) for name, values in others.items()}
-        measurements = measure(maps, blurred, distances, {"motion": motion.mean(dim=(-2, -1))} | greatest, wanted)
-        return measurements, head.shown(blurred, others)
+        greatest |= {"motion": motion.mean(dim=(-2, -1))}
+        shown = head.shown(blurred, others)
+        if self.steadies:
+            greatest["changed"] = changed
+            shown = shown * (changed <= MOST)[..., None, None]
+        return measure(maps, blurred, distances, greatest, wanted), shown
 
     def _looks_of(self, clips: Tensor, first: int) -> Looks:
         """Return the latest look at each judged frame, ``(b, s, ...)``; each serves until the next."""
@@ -284,6 +294,7 @@ class STMemModel(nn.Module):
             lacking -= {f"psnr_{area}_both" for area in AREAS}
         lacking |= {f"distance_{name}" for name in ("spatial", "temporal") if name not in remembers}
         lacking |= {name for name in ("speed", "looks") if name not in self.head.sources}
+        lacking |= set() if self.steadies else {"changed"}
         return tuple(name for name in MEASUREMENTS if name not in lacking)
 
     # -- streams -----------------------------------------------------------------------------------------------------
@@ -299,7 +310,8 @@ class STMemModel(nn.Module):
     def empty_state(self, num_videos: int, size_hw: tuple[int, int]) -> State:
         """Return the state of streams that have seen nothing; zeros, one row per video, whatever their length.
 
-        ``frame (b, c, h, w)`` is the latest frame; ``spatial``, ``temporal`` and ``sum`` are what is expected of the
+        ``frame (b, c, h, w)`` is the latest frame; ``changed (b, t - 1)`` the share of the picture that changed from
+        frame to frame; ``spatial``, ``temporal`` and ``sum`` are what is expected of the
         next; ``past_*`` what the temporal shifts hold back; ``distance_*`` the memory distances behind ``sum``;
         ``surprise`` and ``nearest`` what the latest :meth:`look` has found, which :meth:`step` takes as it is.
         """
@@ -311,6 +323,8 @@ class STMemModel(nn.Module):
             state |= {f"past_{name}_{place}": left for place, left in enumerate(stream.empty_past(num_videos, size_hw))}
         if len(streams) == 2:
             state["sum"] = blank
+        if self.steadies:
+            state["changed"] = blank.new_zeros(num_videos, self.window - 1)
         if self.head.prediction_weight < 1:
             waits = ("distance_next_spatial",) if len(streams) == 2 else ()
             state |= dict.fromkeys((*(f"distance_{name}" for name in streams), *waits), blank[:, 0, 0, 0])
@@ -334,9 +348,13 @@ class STMemModel(nn.Module):
         frames = self.in_place(frames)
         judged = steady_light(frames, state["frame"]) if self.steadies else frames
         difference = judged - state["frame"]
-        measurements, anomaly_map = self._measure_next(judged, difference, state)
+        changed = changed_share(difference)[:, None]
+        if "changed" in state:
+            changed = torch.cat([state["changed"], changed], dim=1)
+        measurements, anomaly_map = self._measure_next(judged, difference, state, changed.amax(dim=1, keepdim=True))
         # Copies, since exporters rename what is both an input and an output.
         new = {"frame": frames} | {name: state[name].clone() for name in ("surprise", "nearest") if name in state}
+        new["changed"] = changed[:, 1:].clone()
         with convolving(self.precision, frames.device):
             for name, stream in self.scored_streams.items():
                 places = range(len(stream.encoder.shifts))
@@ -356,7 +374,7 @@ class STMemModel(nn.Module):
             new["distance_spatial"] = state["distance_next_spatial"].clone()
         return measurements, anomaly_map, {name: new[name] for name in state}
 
-    def _measure_next(self, frames: Tensor, difference: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def _measure_next(self, frames: Tensor, difference: Tensor, state: State, changed: Tensor) -> tuple[Tensor, Tensor]:
         errors: dict[ErrorName, Tensor] = {}
         if "spatial" in state:
             errors["spatial"] = (state["spatial"] - frames)[:, None]
@@ -368,7 +386,8 @@ class STMemModel(nn.Module):
         }
         surprise = state["surprise"][:, None] if "surprise" in state else None
         seen, before = frames[:, None], state["frame"][:, None]
-        measurements, anomaly_map = self._assess(errors, seen, before, distances, surprise, self.head.wanted)
+        wanted = (*self.head.wanted, "changed")
+        measurements, anomaly_map = self._assess(errors, seen, before, distances, surprise, changed, wanted)
         return measurements[:, 0], anomaly_map
 
     def _update_memories(self, *predictions: StreamPrediction | None) -> None:
