@@ -27,7 +27,7 @@ from makers import write_video
 from rich.console import Console
 from trained import calibrated
 
-from anomalib_stmem import FrameStream, TrainedModel
+from anomalib_stmem import FrameStream, STMem, TrainedModel
 from anomalib_stmem.cli import main
 
 
@@ -82,7 +82,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def noise(path: Path, count: int = 40, rate: float = 10.0) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 48))
-    for frame in np.random.default_rng(0).integers(0, 256, (count, 6, 8, 3), np.uint8):
+    frames = np.random.default_rng(0).integers(0, 256, (count, 6, 8, 3), np.uint8)
+    frames[:, :, 2:] = frames[0, :, 2:]  # a picture that changes as a whole is not judged
+    for frame in frames:
         writer.write(cv2.resize(frame, (64, 48), interpolation=cv2.INTER_NEAREST))
     writer.release()
     return path
@@ -437,6 +439,52 @@ def test_malformed_address_is_not_printed(command: str, checkpoint: Path, here: 
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
     assert "in 3 s of video" in done.said
+
+
+def test_part_of_the_picture_is_left_out_from_snapshot_to_watch(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done]
+) -> None:
+    """All that moves in the noise is in the left quarter."""
+    video, painted = noise(tmp_path / "gate.avi"), tmp_path / "painted.png"
+    done = here("snapshot", video, "--out", tmp_path / "gate.png")
+    assert (done.status, done.said.strip()) == (0, str(tmp_path / "gate.png"))
+    picture = cv2.imread(str(tmp_path / "gate.png"))
+    assert picture.shape == (48, 64, 3)
+    picture[:, :32] = (0, 0, 255)
+    cv2.imwrite(str(painted), picture)
+    done = here("watch", video, "--ckpt", checkpoint, "--ignore", painted, "--results", tmp_path / "left_out")
+    assert done.status == 0, done.wrong
+    done = here("watch", video, "--ckpt", checkpoint, "--results", tmp_path / "whole")
+    assert done.status == 0, done.wrong
+    rest, whole = (pd.read_csv(tmp_path / name / "gate" / "scores.csv").pred_score for name in ("left_out", "whole"))
+    assert rest[5:].max() < whole.median() / 2
+    run = json.loads((tmp_path / "left_out" / "run.json").read_text())
+    assert len(run["model"]["ignored"]) == 1
+    # The same, kept in a checkpoint.
+    out = tmp_path / "narrow.ckpt"
+    done = here("calibrate", video, "--ckpt", checkpoint, "--out", out, "--only", "0.5,0 1,0 1,1 0.5,1")
+    assert done.status == 0, done.wrong
+    assert len(TrainedModel.load(out).ignored) == 1
+    model = STMem.load_from_checkpoint(out)
+    assert not model.model.region[:, :8].any()
+    assert model.model.region[:, 8:].all()
+    done = here("watch", video, "--ckpt", out, "--only", "0,0 0.4,0 0.4,1 0,1")
+    assert (done.status, "Nothing of the picture is left" in done.wrong) == (2, True)
+
+
+def test_region_that_an_exported_file_cannot_take(tmp_path: Path, here: Callable[..., Done]) -> None:
+    (tmp_path / "stream.xml").touch()
+    done = here("watch", noise(tmp_path / "a.avi"), "--ckpt", tmp_path / "stream.xml", "--ignore", "0,0 1,0 1,1")
+    assert done.status == 2
+    assert "Give --ignore and --only with a checkpoint, or export anew with --model.ignore" in done.wrong
+
+
+def test_snapshot_that_cannot_be(tmp_path: Path, here: Callable[..., Done]) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    done = here("snapshot", tmp_path / "text.mp4", "--out", tmp_path / "a.png")
+    assert (done.status, "it is text, and no video" in done.wrong) == (2, True)
+    done = here("snapshot", noise(tmp_path / "a.avi"), "--out", tmp_path / "a.gif")
+    assert (done.status, "must name a .png or .jpg file" in done.wrong) == (2, True)
 
 
 def test_report_prints_the_path_of_its_page(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:

@@ -40,6 +40,7 @@ def calibrated(**options: Any) -> STMem:
         if network.head.fusion is not None:  # no source drowns the others
             size = network.appearance.image_size if network.appearance else (16, 16)
             normal = network.judge(torch.rand(4, 8, network.channels, *size) * 2 - 1).measurements
+            normal[..., MEASUREMENTS.index("changed")] = 0  # noise changes as a whole, and would not be judged
             network.head.fusion.calibrate(network.head.by_source(normal.flatten(0, 1)))
             network.head.fusion.peak.copy_(torch.tensor([0.5, 2.0, 5.0])[: len(network.head.sources)])
         processor = model.post_processor

@@ -29,6 +29,7 @@ Abnormal events in the video of a fixed camera.
   stmem watch gate.mp4 --ckpt model.ckpt          judge a file, a folder, a camera or a stream
   stmem report results/watch                      one page with player, time line and events
   stmem calibrate normal.mp4 --ckpt model.ckpt    a new threshold from normal video, without training
+  stmem snapshot gate.mp4                         a picture, to paint on it what is to be left out
 
 Exit status: 0 when all went well, also after Ctrl-C; 2 when something given cannot be used, with a sentence that says
 what and why."""
@@ -65,6 +66,7 @@ def _parser() -> ArgumentParser:
     verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
     verbs.add_subcommand("demo", _demo_parser(), help="train, watch and report on a drawn scene, in a few minutes")
     verbs.add_subcommand("calibrate", _calibrate_parser(), help="a new threshold from normal video, without training")
+    verbs.add_subcommand("snapshot", _snapshot_parser(), help="a picture, to paint on it what is to be left out")
     return parser
 
 
@@ -98,8 +100,39 @@ highest peaks, and the answer says so.
     parser.add_argument(
         "--minutes", type=PositiveFloat | None, default=None, help="of each source to use; all, or until Ctrl-C"
     )
+    _add_region(parser)
     _add_reading(parser)
     return parser
+
+
+def _snapshot_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Write one picture of a source. Paint on it in pure red what is to be left out (or what alone counts), and give it to
+stmem watch or stmem calibrate:
+
+  stmem snapshot rtsp://10.0.0.7/live --out gate.png
+  stmem watch rtsp://10.0.0.7/live --ckpt model.ckpt --ignore gate.png""",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="as for stmem watch")
+    parser.add_argument("--out", type=str, default="snapshot.png", help="picture to write, .png or .jpg")
+    parser.add_argument(
+        "--patience", type=PositiveFloat, default=10.0, help="seconds that a live source may take to be there"
+    )
+    _add_rtsp(parser)
+    return parser
+
+
+def _add_region(parser: ArgumentParser) -> None:
+    """Add what of the picture counts."""
+    how = 'painted red on a picture, or polygons in fractions of it: "0,0 1,0 1,0.1 0,0.1"'
+    parser.add_argument("--ignore", type=str | None, default=None, help=f"what does not count, {how}")
+    parser.add_argument("--only", type=str | None, default=None, help="what alone counts, in the same way")
+
+
+def _add_rtsp(parser: ArgumentParser) -> None:
+    parser.add_argument("--rtsp", type=Literal["tcp", "udp"], default="tcp", help="how RTSP is carried")
 
 
 def _add_reading(parser: ArgumentParser) -> None:
@@ -110,7 +143,7 @@ def _add_reading(parser: ArgumentParser) -> None:
         default=None,
         help="frames per second of folders and files that do not say theirs; the training video's by default",
     )
-    parser.add_argument("--rtsp", type=Literal["tcp", "udp"], default="tcp", help="how RTSP is carried")
+    _add_rtsp(parser)
 
 
 def _report_parser() -> ArgumentParser:
@@ -153,6 +186,7 @@ scores, events, snapshots, clips, and a film of the whole video.""",
     parser.add_argument(
         "--least-size", type=ClosedUnitInterval, default=0.0, help="share of the picture that an event must have"
     )
+    _add_region(parser)
     parser.add_argument("--webhook", type=str | None, default=None, help="URL that gets a POST per event")
     parser.add_argument(
         "--mqtt", type=str | None, default=None, help="mqtt://user:password@host/topic that gets each event"
@@ -204,6 +238,13 @@ def _calibrate(given: Namespace) -> int:
     return BAD_INPUT if done.failures else 0
 
 
+def _snapshot(given: Namespace) -> int:
+    from .watching.snapshot import snapshot
+
+    print(snapshot(**given.as_dict()).resolve())  # noqa: T201  # what a command is for
+    return 0
+
+
 def _demo(given: Namespace) -> int:
     from rich.console import Console
 
@@ -215,7 +256,7 @@ def _demo(given: Namespace) -> int:
     return 0
 
 
-_VERBS = {"demo": _demo, "calibrate": _calibrate, "report": _report, "watch": _watch}
+_VERBS = {"demo": _demo, "calibrate": _calibrate, "report": _report, "snapshot": _snapshot, "watch": _watch}
 
 
 def _sentence(error: Exception) -> str:

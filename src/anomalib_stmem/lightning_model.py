@@ -44,7 +44,7 @@ from .model.torch_model import STMemModel, Streams
 from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
-from .shell.batch import JudgedBatch, as_judged_batch, first_frames
+from .shell.batch import JudgedBatch, as_judged_batch, first_frames, leave_out
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
@@ -55,6 +55,7 @@ from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
 from .shell.stage_folder import StageFolder
 from .shell.visualizer import ClipVisualizer
+from .video.region import Region, region_of
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         appearance_examples: whether the model keeps a small picture of normal video with each feature, which an alarm
             shows beside what looked odd. ``False`` keeps no picture of anybody.
         prediction_weight: ``lambda`` of Eq. (16); 0.8 in the paper, 1 leaves the memory distances out.
+        ignore: what of the picture does not count: a picture on which it is painted red, or polygons
+            (:func:`~.video.region.region_of`). Kept in the checkpoint; given with one, it comes on top.
+        only: the same of what alone counts.
         train_crop: height and width in pixels of the part of each clip that training looks at, chosen anew each time
             where something moves (:func:`~.model.crops.moving_crops`); multiples of 8 * ``stem``, and at most the
             frame's. ``None`` looks at whole frames (the paper).
@@ -183,6 +187,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         appearance_every: int | None = None,
         appearance_examples: bool = True,
         prediction_weight: float = 1.0,
+        ignore: str | None = None,
+        only: str | None = None,
         train_crop: tuple[int, int] | None = (96, 96),
         learning_rate: float = 2e-3,
         default_epochs: int = 15,
@@ -225,6 +231,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
                 torch.manual_seed(options.seed)
             self.model = build_network(options)
             self._random_state = torch.get_rng_state()  # with which a training goes on
+        self.model.narrow(self._region())
         self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
@@ -232,6 +239,11 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._scene_is_new = False  # whether a training has still to learn it
         if options.compiled:
             self.model.compile_streams()
+
+    def _region(self) -> Region:
+        """Return what counts by the options."""
+        options = self._options
+        return region_of(tuple(options.image_size), options.ignore, options.only)
 
     @property
     def trained(self) -> TrainedModel:
@@ -405,6 +417,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         first = int(batch.judged.any(dim=0).int().argmax())
         clips, due = batch.image[:, first - window :], batch.judged[:, first:]
         judged = self.model.judge(clips, first_frames(batch, clips.shape[1]))
+        leave_out(batch, self.model.region)
         # What pictures and controls look at: the judged frame and the one before it.
         batch.image = torch.stack([clips[:, window - 1 : -1][due], clips[:, window:][due]], dim=1)
         return batch.update(
@@ -493,6 +506,9 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         refuse_earlier_state(checkpoint)
         refuse_other_options(checkpoint, self.hparams)
         super().on_load_checkpoint(checkpoint)
+        kept, region = checkpoint["state_dict"], torch.from_numpy(self._region())
+        if not bool(region.all()):
+            kept["model.region"] = kept.get("model.region", torch.ones(1, 1)) * region
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
         self._proportion = proportion_in(checkpoint)
@@ -503,6 +519,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the proportion of the training video's pictures, which later video must share; and looks in halves."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["hyper_parameters"] |= {"ignore": None, "only": None}  # the weights hold what counts
         for name in checkpoint["state_dict"]:
             if name.startswith("model.appearance.backbone.") or name == "model.appearance.items":
                 checkpoint["state_dict"][name] = checkpoint["state_dict"][name].half()

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -12,8 +13,16 @@ from anomalib_stmem.model.memory import Recall
 from anomalib_stmem.model.scoring import MEASUREMENTS, ScoreHead, error_maps
 from anomalib_stmem.model.torch_model import STMemModel, frame_differences
 
+REGION = np.arange(16 * 32).reshape(16, 32) % 32 >= 12  # the left part is left out
 
-def build(streams: str = "both", relative: bool = False, sources: bool = False, **options) -> STMemModel:  # noqa: ANN003
+
+def build(  # noqa: ANN201
+    streams: str = "both",
+    relative: bool = False,
+    sources: bool = False,
+    region: bool = False,
+    **options,  # noqa: ANN003
+):
     defaults = {"channels": 1, "width": 4, "stem": 1, "memory_items": 5}
     torch.manual_seed(0)
     head = ScoreHead("patch", "sum", 0.8, relative, perspective=sources, speed=sources, looks=sources)
@@ -25,6 +34,8 @@ def build(streams: str = "both", relative: bool = False, sources: bool = False, 
         appearance.still.fill_(0.2)
         head.perspective.slope.normal_()
         head.perspective.centre.fill_(0.4)
+    if region:
+        network.narrow(REGION)
     awaken(network)
     for module in network.modules():  # running statistics that are not the identity
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -59,6 +70,7 @@ ABLATIONS = [
     {"relative": True},
     {"sources": True},
     {"sources": True, "channels": 3, "streams": "temporal"},
+    {"sources": True, "region": True},
 ]
 
 
@@ -101,6 +113,23 @@ def test_stream_expects_what_the_clip_expects(options: dict) -> None:
         if frame >= t:
             torch.testing.assert_close(network.head(measurements), judged.score[:, frame - t], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(anomaly_map, judged.anomaly_map[:, frame - t, None], atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_what_is_left_out_is_no_part_of_map_and_score() -> None:
+    network, long = build(sources=True, region=True), clips(frames=7)
+    expected, judged = network.expect(long), network.judge(long)
+    errors = {name: error * torch.from_numpy(REGION) for name, error in expected.errors.items()}
+    maps = {name: network.head.in_perspective(name, one) for name, one in error_maps(errors).items()}
+    psnr = -10 * maps["sum"].mean(dim=(-2, -1)).log10()
+    torch.testing.assert_close(judged.measurements[..., MEASUREMENTS.index("psnr_frame_sum")], psnr)
+    before, elsewhere = long.clone(), long.clone()
+    elsewhere[:, -1, :, :, :8] = 1 - elsewhere[:, -1, :, :, :8]  # farther from the rest than a patch and a look reach
+    for name in ("psnr_frame_sum", "psnr_patch_temporal", "motion"):
+        now, then = (network.judge(one).measurements[:, -1, MEASUREMENTS.index(name)] for one in (elsewhere, before))
+        torch.testing.assert_close(now, then)
+    with pytest.raises(ValueError, match="Nothing of the picture is left"):
+        network.narrow(~REGION)
 
 
 @torch.no_grad()

@@ -96,16 +96,21 @@ class Appearance(nn.Module):
         motion = motion_map((frames - before)[:, None])
         return F.avg_pool2d(motion, self.cell)[:, 0] > self.still
 
-    def forward(self, frames: Tensor, before: Tensor, steadied: Tensor | None = None) -> Looks:
+    def forward(
+        self, frames: Tensor, before: Tensor, steadied: Tensor | None = None, counts: Tensor | None = None
+    ) -> Looks:
         """Compare what moves in frames with the memory.
 
         Args:
             frames: ``(n, channels, h, w)`` in [-1, 1].
             before: the frames before them.
             steadied: the frames as they are compared with those before, if otherwise (:mod:`~.steady`).
+            counts: ``(1, h', w')``, how much of each cell counts, in [0, 1]; by default all of it.
         """
         distance, nearest = self.distances(self.features(frames))
-        surprise = self.around(distance, self.moving(frames if steadied is None else steadied, before))
+        moving = self.moving(frames if steadied is None else steadied, before)
+        surprise = self.around(distance, moving if counts is None else moving & (counts > 0.5))
+        surprise = surprise if counts is None else surprise * counts
         worst = surprise.flatten(1).argmax(dim=1, keepdim=True)
         return Looks(surprise, nearest.flatten(1).gather(1, worst)[:, 0])
 

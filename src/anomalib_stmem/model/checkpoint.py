@@ -109,12 +109,13 @@ def write_recalibrated(source: Path, target: Path, values: Mapping[str, Tensor],
     Args:
         source: checkpoint to start from.
         target: file to write.
-        values: by their names in the checkpoint; names that it lacks are passed over.
+        values: by their names in the checkpoint; names that it lacks are passed over, but for the region.
         budget: false alarms per hour that the threshold is for.
     """
     checkpoint = read_checkpoint(source)
     kept = checkpoint["state_dict"]
-    kept.update({name: value.clone() for name, value in values.items() if name in kept})
+    known = {*kept, "model.region"}
+    kept.update({name: value.clone() for name, value in values.items() if name in known})
     checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
     torch.save(checkpoint, target)
 

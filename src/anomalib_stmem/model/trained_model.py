@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..video.region import Polygon, outlines
 from .appearance import Appearance
 from .autoencoder import Architecture
 from .calibration import CHECKPOINT_NAMES, Calibration
@@ -109,6 +110,12 @@ class TrainedModel(nn.Module):
         """Height and width of the frames that it takes."""
         height, width = self.options["image_size"]
         return int(height), int(width)
+
+    @property
+    def ignored(self) -> list[Polygon]:
+        """What of the picture does not count, as polygons."""
+        region = self.network.region.cpu().numpy() > 0
+        return [] if region.all() else outlines(region)
 
     @property
     def is_calibrated(self) -> bool:

@@ -1,12 +1,14 @@
 """A frame with what the model says of it: heat over what was not expected, boxes, and the level so far under it."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from ..video.frame import Image, Size
+from ..video.region import Polygon
 from .event_tracker import boxes_of
 from .files import STRIP
 from .heat import cover_with_heat
@@ -14,6 +16,7 @@ from .judged_frame import THRESHOLD, JudgedFrame
 
 SMALLEST, LARGEST = 320, 640  # width in pixels of what is kept; text must be readable, and files stay small
 STRIP_SECONDS = 10.0
+DIMMED = 0.4  # of the brightness, where the picture does not count
 # BGR
 PAPER, GRID, NORMAL, ALARM, INK = (28, 24, 22), (90, 84, 80), (214, 170, 96), (72, 84, 240), (235, 235, 235)
 
@@ -23,10 +26,12 @@ class Painter:
 
     Args:
         source_hw: height and width of its frames.
+        ignored: polygons of what does not count, which are drawn.
     """
 
-    def __init__(self, source_hw: Size) -> None:
+    def __init__(self, source_hw: Size, ignored: Sequence[Polygon] = ()) -> None:
         height, width = source_hw
+        self._ignored = ignored
         factor = LARGEST / width if width > LARGEST else max(1, -(-SMALLEST // width))
         self.size_wh = _even(width * factor), _even(height * factor)
         self.annotated_wh = self.size_wh[0], self.size_wh[1] + STRIP
@@ -45,6 +50,7 @@ class Painter:
         picture = canvas[: self.size_wh[1]]
         if judged.verdict is not None:
             cover_with_heat(picture, judged.verdict.anomaly_map)
+        dim_ignored(picture, self._ignored)
         if judged.is_alarm and judged.verdict is not None:
             for left, top, width, height in boxes_of(judged.verdict.anomaly_map, picture.shape[:2]):
                 cv2.rectangle(picture, (left, top), (left + width, top + height), ALARM, 2)
@@ -70,6 +76,16 @@ class Painter:
         text = f"{_clock(now)}  {words_for(judged)}"
         cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, PAPER, 3, cv2.LINE_AA)
         cv2.putText(strip, text, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)
+
+
+def dim_ignored(picture: Image, ignored: Sequence[Polygon]) -> None:
+    """Darken in a picture, in place, what does not count."""
+    if not ignored:
+        return
+    size = picture.shape[1], picture.shape[0]
+    corners = [np.round(16 * (np.array(polygon) * size - 0.5)).astype(np.int32) for polygon in ignored]
+    dim = cv2.fillPoly(np.zeros(picture.shape[:2], np.uint8), corners, 1, shift=4).astype(bool)
+    picture[dim] = (picture[dim] * DIMMED).astype(np.uint8)
 
 
 def _even(side: float) -> int:

@@ -1,7 +1,7 @@
 """Writes everything that is kept of one video, while it is judged."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,13 @@ import cv2
 import pandas as pd
 
 from ..video.frame import Image
+from ..video.region import Polygon
 from .event_tracker import Change, Event, EventTracker
 from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, to_json, whole_file
 from .film import Film
 from .heat import cover_with_heat
 from .judged_frame import JudgedFrame
-from .painting import Painter
+from .painting import Painter, dim_ignored
 from .scores_table import ScoresTable
 
 CLIP_SECONDS = 60.0  # of an event that a clip shows, beside what was before
@@ -53,6 +54,7 @@ class VideoResults:
         margin: seconds that a clip shows before and after its event.
         began: time of day of the first frame, for live video.
         least_size: as :class:`~.event_tracker.EventTracker` has it.
+        ignored: polygons of what of the picture does not count, which films and snapshots show.
         announce: is told what happens as it happens: ``began`` when an event begins, with its first snapshot, and
             ``ended`` when its clip is whole.
     """
@@ -67,12 +69,13 @@ class VideoResults:
         began: datetime | None = None,
         announce: Announce | None = None,
         least_size: float = 0.0,
+        ignored: Sequence[Polygon] = (),
     ) -> None:
         self.folder, self.name, self.began = folder, name, began
         self.events: list[dict[str, Any]] = []
         self.num_judged = 0
         self._rate, self._margin, self._films_whole_video = frame_rate, margin, films_whole_video
-        self._announce = announce
+        self._announce, self._ignored = announce, ignored
         self._tracker = EventTracker(frame_rate, least_size)
         self._painter: Painter | None = None
         self._films: dict[str, Film] = {}
@@ -92,7 +95,7 @@ class VideoResults:
         if judged.verdict is not None:
             self._write_row(judged)
         if self._painter is None:
-            self._painter = Painter((image.shape[0], image.shape[1]))
+            self._painter = Painter((image.shape[0], image.shape[1]), self._ignored)
         plain = self._painter.plain(image)
         annotated = self._painter.annotated(judged, plain)
         if self._films_whole_video:
@@ -214,6 +217,7 @@ class VideoResults:
         image, event = one.peak.frame.image.copy(), one.event
         if one.peak.verdict is not None:
             cover_with_heat(image, one.peak.verdict.anomaly_map)
+        dim_ignored(image, self._ignored)
         for left, top, width, height in event.boxes:
             cv2.rectangle(image, (left, top), (left + width, top + height), (72, 84, 240), 2)
         _, data = cv2.imencode(".jpg", image)

@@ -36,6 +36,7 @@ class StreamStep(nn.Module):
             options=plain_options(trained.options),
             epochs=trained.epochs,
             sources=trained.network.head.sources,
+            ignored=trained.ignored,
             look_every=0 if trained.network.appearance is None else trained.network.appearance.every,
         )
 

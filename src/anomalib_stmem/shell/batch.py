@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from anomalib.data import VideoBatch
+from torch import Tensor
 from torchvision.transforms.v2.functional import to_dtype
 
 from ..data.clips import ClipBatch, ClipItem
@@ -86,6 +87,21 @@ def first_frames(batch: JudgedBatch, length: int | None = None) -> list[int] | N
         return None
     last = batch.judged.sum(dim=1).cumsum(dim=0) - 1  # place of each clip's last frame, which is always judged
     return (batch.frames[last] - (length or batch.judged.shape[1]) + 1).tolist()
+
+
+def leave_out(batch: JudgedBatch, region: Tensor) -> None:
+    """Clear the masks where the picture does not count; a frame of which nothing is left in its mask is normal.
+
+    Args:
+        batch: its masks and labels change.
+        region: ``(h, w)`` or ``(1, 1)``, 1 where the picture counts and 0 elsewhere.
+    """
+    if batch.gt_mask is None or bool(region.all()):
+        return
+    was = batch.gt_mask.flatten(1).any(dim=1)
+    batch.gt_mask = batch.gt_mask & (region.to(batch.gt_mask.device) > 0)
+    if batch.gt_label is not None:
+        batch.gt_label = batch.gt_label & ~(was & ~batch.gt_mask.flatten(1).any(dim=1))
 
 
 def _below(path: str, root: Path | str | None) -> str:

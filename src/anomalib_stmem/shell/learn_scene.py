@@ -57,7 +57,7 @@ def learn_perspective(network: STMemModel, clips: Dataset, prepare: Prepare) -> 
         seen.add(
             {name: values.flatten(0, 1) for name, values in maps.items()}
             | {"speed": speed_map(frames, before), "flow": optical_flow(frames, before)},
-            motion[0],
+            network.counted(motion[0]),
         )
     network.head.perspective.learn(seen)
 

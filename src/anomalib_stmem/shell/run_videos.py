@@ -153,7 +153,7 @@ def _play(batch: JudgedBatch, place: int, folder: Path, trained: TrainedModel) -
         logger.warning("Video %s has no films: %s cannot be decoded again.", name, path)
         return None
     rate = float(known_rates(np.array([said]), "Films and events")[0])
-    return Playing(frames, VideoResults(folder, name, rate), rate, trained)
+    return Playing(frames, VideoResults(folder, name, rate, ignored=trained.ignored), rate, trained)
 
 
 def _judged(batch: JudgedBatch, place: int, trained: TrainedModel) -> Judged:

@@ -28,6 +28,7 @@ from ..video.connection import Rtsp
 from ..video.frame import Frame
 from ..video.frame_rate import ASSUMED_RATE
 from ..video.reader import Reader
+from ..video.region import region_of
 from ..video.source import Source, find_sources, masked
 from .signals import stopped_by_signals
 
@@ -90,6 +91,8 @@ def calibrate(
     minutes: float | None = None,
     frame_rate: float | None = None,
     rtsp: Rtsp = "tcp",
+    ignore: str | None = None,
+    only: str | None = None,
     console: Console | None = None,
 ) -> Recalibration:
     """Move the threshold of a model by more normal video of the camera that it will watch.
@@ -105,6 +108,9 @@ def calibrate(
         minutes: of each source that are used; all by default, and of live sources what comes until Ctrl-C.
         frame_rate: frames per second of recorded sources that do not say theirs; the training video's by default.
         rtsp: how RTSP is carried, ``tcp`` or ``udp``.
+        ignore: what of the picture does not count from now on, beside what the checkpoint leaves out already; as
+            :func:`~anomalib_stmem.video.region.region_of` takes it.
+        only: the same of what alone counts.
         console: to show the progress on.
 
     Raises:
@@ -126,6 +132,7 @@ def calibrate(
     with TemporaryFile(dir=Path(out).parent):  # refused now, not after an hour of video
         pass
     rate, proportion = trained.frame_rate, trained.proportion
+    trained.network.narrow(region_of(trained.image_size, ignore, only, proportion))
     read = partial(Reader, wanted=rate, proportion=proportion, frame_rate=frame_rate, rtsp=rtsp)
     seen = _see(trained, found, minutes, read, console)
     if not seen.measured:
@@ -135,6 +142,7 @@ def calibrate(
     alarms_before = _alarms(head, before, frames) if before.is_calibrated else None
     now = _calibrate(head, before, frames, false_alarms_per_day / HOURS_PER_DAY)
     values = now.state() | {f"model.head.{name}": value for name, value in head.state_dict().items()}
+    values["model.region"] = trained.network.region
     with whole_file(Path(out)) as part:
         write_recalibrated(Path(ckpt), part, values, now.budget)
     alarms_now = _alarms(head, now, frames)

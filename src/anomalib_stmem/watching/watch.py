@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from ..runtime.stream import FrameStreams
 from ..video.connection import Rtsp
 from ..video.frame import Frame
 from ..video.reader import Reader
+from ..video.region import region_of
 from ..video.source import Source, find_sources
 from .delivery import Delivery
 from .mqtt import Mqtt, check_mqtt
@@ -25,6 +26,9 @@ from .run_folder import RunFolder, earlier_folders
 from .signals import stopped_by_signals
 from .watched import Watched
 from .webhook import Webhook, check_url
+
+if TYPE_CHECKING:  # torch is imported by the torch backend only
+    from ..model.trained_model import TrainedModel
 
 FILES = "<files>"  # the playlist of files, which are watched one after the other; no source can have this name
 
@@ -46,6 +50,8 @@ def watch(
     margin: float = 2.0,
     least_seconds: float = 0.0,
     least_size: float = 0.0,
+    ignore: str | None = None,
+    only: str | None = None,
     webhook: str | None = None,
     mqtt: str | None = None,
     backend: BackendName = "auto",
@@ -67,6 +73,9 @@ def watch(
         margin: seconds that the clip of an event shows before and after it.
         least_seconds: that something must last before it is an event, beside the 0.8 s that decide.
         least_size: share of the picture, in [0, 1], that it must have.
+        ignore: what of the picture does not count, beside what the checkpoint leaves out already; as
+            :func:`~anomalib_stmem.video.region.region_of` takes it.
+        only: the same of what alone counts.
         webhook: URL that gets a POST with each event when it begins, and when its clip is whole.
         mqtt: broker and topic that get the same, as :class:`~.mqtt.Mqtt` has it.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; ``auto`` is the one of the file.
@@ -91,7 +100,8 @@ def watch(
     files = [source for source in found if source.kind == "file"]
     if files:
         playlists[FILES] = files
-    streams = FrameStreams(ckpt, list(playlists), backend, least_seconds=least_seconds)
+    model: TrainedModel | Path | str = ckpt if ignore is None and only is None else narrowed(ckpt, ignore, only)
+    streams = FrameStreams(model, list(playlists), backend, least_seconds=least_seconds)
     if not streams.info.is_calibrated:
         msg = f"{ckpt} has no threshold, since it has seen no normal video but its training's. Run `stmem calibrate`."
         raise ValueError(msg)
@@ -112,6 +122,26 @@ def watch(
     watching = _Watching(streams, folder, films, margin, least_size, deliveries, read, panel)
     with stopped_by_signals(watching.stopping, watching.arrived):
         return watching.run(playlists)
+
+
+def narrowed(ckpt: Path | str, ignore: str | None, only: str | None) -> "TrainedModel":
+    """Load a checkpoint, and leave out more of the picture.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or what is left out makes no sense.
+    """
+    from ..model.trained_model import TrainedModel
+
+    if Path(ckpt).suffix in {".xml", ".onnx"}:
+        msg = (
+            f"{ckpt} holds what counts of the picture as it was exported. Give --ignore and --only with a checkpoint, "
+            "or export anew with --model.ignore and --model.only."
+        )
+        raise ValueError(msg)
+    trained = TrainedModel.load(ckpt)
+    trained.network.narrow(region_of(trained.image_size, ignore, only, trained.proportion))
+    return trained
 
 
 class _Watching:
@@ -180,7 +210,8 @@ class _Watching:
         reader = self._read(source, arrived=self.arrived, tell=self._panel.tell)
         folder, films, margin = self._folder.path, self._films, self._margin
         size, announce, tell = self._least_size, self._announce, self._panel.tell
-        watched = Watched(source, reader, folder, films, margin, size, announce, tell)
+        ignored = self._streams.info.ignored
+        watched = Watched(source, reader, folder, films, margin, size, ignored, announce, tell)
         self._watched.append(watched)
         return watched
 

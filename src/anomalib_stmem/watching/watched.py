@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ..video.frame import Frame
 from ..video.frame_rate import ASSUMED_RATE, RATE_TOLERANCE
 from ..video.names import folder_of
 from ..video.reader import Reader
+from ..video.region import Polygon
 from ..video.source import Source
 
 RATE_KNOWN_AFTER = 50  # frames
@@ -29,6 +30,7 @@ class Watched:
         films: whether to film the whole video; ``None`` films files only.
         margin: seconds before and after each event in its clip.
         least_size: of an event, as :class:`VideoResults` has it.
+        ignored: what of the picture does not count, as :class:`VideoResults` has it.
         announce: is told of events, as :class:`VideoResults` does.
         tell: gets a sentence when frames come at another rate than the training video's.
     """
@@ -41,6 +43,7 @@ class Watched:
         films: bool | None,
         margin: float,
         least_size: float,
+        ignored: Sequence[Polygon],
         announce: Callable[[str, dict[str, Any]], None],
         tell: Callable[[str], None],
     ) -> None:
@@ -53,7 +56,7 @@ class Watched:
         self.failure: str | None = None
         self.has_ended = False
         self._films, self._margin, self._announce, self._tell = films, margin, announce, tell
-        self._least_size = least_size
+        self._least_size, self._ignored = least_size, ignored
         self._judged_at: deque[float] = deque(maxlen=FPS_FRAMES)
 
     @property
@@ -89,7 +92,7 @@ class Watched:
             began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
             self.results = VideoResults(
-                self.folder, name, rate, films, self._margin, began, self._announce, self._least_size
+                self.folder, name, rate, films, self._margin, began, self._announce, self._least_size, self._ignored
             )
         self.verdict, self.seconds = self.verdict if frame.is_late else verdict, frame.seconds
         self.num_judged += verdict is not None
