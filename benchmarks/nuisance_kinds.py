@@ -144,6 +144,43 @@ def dusk(image: Floats, since: float, rng: np.random.Generator) -> Floats:
     return image + rng.normal(0, 2, image.shape).astype(np.float32)
 
 
+def no_light(image: Floats, _: float, rng: np.random.Generator) -> Floats:
+    """Lose the light: 6 % of the brightness, and noise."""
+    return 0.06 * image + rng.normal(0, 1.5, image.shape).astype(np.float32)
+
+
+def blinding(image: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Look into a strong light."""
+    height, width = image.shape[:2]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    light = np.exp(-((columns / width - 0.5) ** 2 + (rows / height - 0.4) ** 2) / 0.15)
+    return image + 400 * light[..., None]
+
+
+def hand(image: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Hold a hand before the lens."""
+    height, width = image.shape[:2]
+    soft = cv2.GaussianBlur(np.random.default_rng(0).random((height, width)).astype(np.float32), (0, 0), height / 6)
+    soft = 90 + 12 * (soft - soft.mean()) / soft.std()
+    return soft[..., None] * np.array([0.7, 0.8, 1.0], np.float32)
+
+
+def one_colour(image: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Show a blue picture, as recorders do without a signal."""
+    return np.broadcast_to(np.array([200, 40, 20], np.float32), image.shape).copy()
+
+
+def colourless(image: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Stay in infrared light."""
+    return infrared(image, 0.0, np.random.default_rng(0))
+
+
+def hangs(shown: list[Shown], _: float, __: np.random.Generator) -> list[Shown]:
+    """Show one picture for ever."""
+    quiet = [one for one in shown if one.seconds < QUIET_SECONDS]
+    return [*quiet, *(replace(quiet[-1], seconds=one.seconds) for one in shown[len(quiet) :])]
+
+
 # -- what comes before the picture ---------------------------------------------------------------------------------
 
 
@@ -250,6 +287,20 @@ NUISANCES: dict[str, Nuisance] = {
     "out of focus": each(out_of_focus),
     "flicker and shake 0.5 px": chained(each(flicker), shake(0.5)),
     "noise 3 and H.264 crf 28": chained(noise(3.0), coded(28)),
+}
+
+
+# Troubles of the camera itself, and how each is told.
+TROUBLES: dict[str, Nuisance] = {
+    "dark": each(no_light),
+    "covered": each(hand),
+    "blinded": each(blinding),
+    "frozen": hangs,
+    "moved": each(knocked),
+    "out of focus": each(out_of_focus),
+    "infrared": each(colourless),
+    "no signal": each(one_colour),
+    "noisy": noise(30.0),
 }
 
 

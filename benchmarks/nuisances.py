@@ -10,13 +10,15 @@ the camera itself. A frame that is not judged keeps the verdict of the one befor
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from nuisance_kinds import NUISANCES, Shown, shown_at
+from nuisance_kinds import NUISANCES, TROUBLES, Shown, shown_at
 
 from anomalib_stmem import FrameStream, VideoFolder
 from anomalib_stmem.data.labels import LabelledVideo
@@ -26,6 +28,7 @@ from anomalib_stmem.model.checkpoint import read_checkpoint
 from anomalib_stmem.video.choosing import Tally, chosen_frames
 from anomalib_stmem.video.frame_rate import FramePicker
 
+KINDS = NUISANCES | {f"camera: {name}": nuisance for name, nuisance in TROUBLES.items()}
 LIMITS = {"normal frames in alarm, %": 2.0, "AUROC lost": 3.0}
 
 
@@ -55,9 +58,15 @@ class Played:
         return self.now.image
 
 
-def judge(stream: FrameStream, shown: list[Shown], count: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return score and alarm of each of ``count`` frames of a video; NaN before the first verdict."""
+def judge(
+    stream: FrameStream, shown: list[Shown], count: int, rate: float
+) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+    """Return score and alarm of each of ``count`` frames of a video, and of how many frames which trouble was told.
+
+    Scores are NaN before the first verdict.
+    """
     stream.reset()
+    told: Counter[str] = Counter()
     played, tally = Played(shown), Tally()
     scores, alarms, number = np.full(count, np.nan), np.zeros(count, bool), -1
     frames = chosen_frames(played, FramePicker(stream.info.frame_rate, rate), lambda now: now, tally, lambda: True)
@@ -65,12 +74,17 @@ def judge(stream: FrameStream, shown: list[Shown], count: int, rate: float) -> t
         if frame.follows_gap and frame.index:
             stream.reset()
         verdict = None if frame.frozen_since is not None else stream.push(frame.image)
+        trouble = stream.trouble if frame.frozen_since is None else "frozen"
+        if trouble is not None:
+            told[trouble] += 1
+        if verdict is None and not frame.is_late:
+            alarms[max(0, number) :] = False  # nothing is alarmed that is not judged
         if verdict is None or frame.is_late:
             continue
         number = played.now.number
         # Frames that are not judged keep the verdict before: this one is for all that follow, until the next.
         scores[number:], alarms[number:] = verdict.score, bool(verdict.is_anomalous)
-    return scores, alarms
+    return scores, alarms, told
 
 
 def images_of(video: LabelledVideo) -> list[np.ndarray]:
@@ -84,39 +98,45 @@ def images_of(video: LabelledVideo) -> list[np.ndarray]:
 
 def measure(
     stream: FrameStream, videos: list[LabelledVideo], nuisance: Callable, rate: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, Timeline]:
-    """Judge all videos under a nuisance: scores, alarms, labels and where the frames are, without those not judged."""
-    parts = []
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Timeline, Counter[str]]:
+    """Judge all videos under a nuisance: scores, alarms, labels, where the frames are, and what trouble was told.
+
+    Frames before the first verdict of a video are left out.
+    """
+    parts, troubles = [], Counter[str]()
     for number, video in enumerate(videos):
         images = images_of(video)
         shown = nuisance(shown_at(images, rate), rate, np.random.default_rng(number))
-        scores, alarms = judge(stream, shown, len(images), rate)
+        scores, alarms, told = judge(stream, shown, len(images), rate)
+        troubles += told
         labels = [bool(video.label(video.first + place)) for place in range(len(images))]
         known = ~np.isnan(scores)
         parts.append((scores[known], alarms[known], np.array(labels)[known], number, np.flatnonzero(known)))
     scores, alarms, labels = (np.concatenate([part[place] for part in parts]) for place in range(3))
     numbers = np.concatenate([np.full(len(part[0]), part[3]) for part in parts])
     frames = np.concatenate([part[4] for part in parts])
-    return scores, alarms, labels, Timeline(numbers, frames, np.full(len(scores), rate))
+    return scores, alarms, labels, Timeline(numbers, frames, np.full(len(scores), rate)), troubles
 
 
-def row_of(stream: FrameStream, normal: list, test: list, nuisance: Callable, rate: float) -> dict[str, float]:
+def row_of(stream: FrameStream, normal: list, test: list, nuisance: Callable, rate: float) -> dict[str, Any]:
     """Measure one nuisance."""
-    _, alarms, labels, timeline = measure(stream, normal, nuisance, rate)
+    _, alarms, labels, timeline, told = measure(stream, normal, nuisance, rate)
     counts = Truth(labels, timeline).count(alarms)
     row = {
         "normal frames in alarm, %": 100 * float(alarms.mean()),
         "false events per hour": counts.false_per_hour,
         "false events": int(counts.false.sum()),
+        "told of the camera, % of frames": {name: round(100 * n / len(alarms), 1) for name, n in told.items()} or "",
     }
     if test:
-        scores, alarms, labels, timeline = measure(stream, test, nuisance, rate)
+        scores, alarms, labels, timeline, told = measure(stream, test, nuisance, rate)
         counts = Truth(labels, timeline).count(alarms)
         row |= {
             "AUROC": 100 * auroc(scores, labels),
             "events found": int(counts.found.sum()),
             "of": int(counts.events.sum()),
             "false events in test": int(counts.false.sum()),
+            "told in test, %": {name: round(100 * n / len(alarms), 1) for name, n in told.items()} or "",
         }
     return row
 
@@ -127,7 +147,7 @@ def main() -> None:
     parser.add_argument("--ckpt", type=Path, required=True, help="trained checkpoint")
     parser.add_argument("--root", type=Path, required=True, help="as --data.root of VideoFolder")
     parser.add_argument("--frame_rate", type=float, help="of videos that do not say theirs")
-    parser.add_argument("--only", nargs="+", choices=list(NUISANCES), default=list(NUISANCES))
+    parser.add_argument("--only", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--frames", type=int, help="of each video, at most")
     parser.add_argument("--backend", default="auto", help="as FrameStream has it; openvino is faster on Intel and AMD")
     parser.add_argument("--out", type=Path, help="CSV file to write")
@@ -139,15 +159,16 @@ def main() -> None:
     test = data.test_data.videos if data.has_test_videos() else []
     rate = options.frame_rate or normal[0].video.frame_rate
     stream = FrameStream(str(options.ckpt), backend=options.backend)
-    table: dict[str, dict[str, float]] = {}
+    table: dict[str, dict[str, Any]] = {}
     for name in options.only:
         began = time.perf_counter()
-        row = row_of(stream, normal, test, NUISANCES[name], rate)
+        row = row_of(stream, normal, test, KINDS[name], rate)
         lost = table["clean"]["AUROC"] - row["AUROC"] if "clean" in table and "AUROC" in row else 0.0
         row["AUROC lost"] = lost
         row["within limits"] = all(row[key] <= limit for key, limit in LIMITS.items())
         table[name] = row
-        said = ", ".join(f"{key} {value:.4g}" for key, value in row.items())
+        rounded = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()}
+        said = ", ".join(f"{key} {value}" for key, value in rounded.items())
         print(f"{name}: {said} ({time.perf_counter() - began:.0f} s)", flush=True)
     frame = pd.DataFrame.from_dict(table, orient="index")
     print(frame.to_markdown(floatfmt=".1f") if hasattr(frame, "to_markdown") else frame.to_string())

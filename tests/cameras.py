@@ -142,6 +142,9 @@ class WhiteAlarm:
             verdicts[camera] = Verdict(index, 0.9 if white else 0.1, bool(white), shown) if index >= WINDOW else None
         return verdicts
 
+    def trouble(self, _camera: Hashable) -> None:
+        return
+
     def reset(self, camera: Hashable) -> None:
         self.resets.append(camera)
         self._seen[camera] = 0

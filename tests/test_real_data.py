@@ -12,8 +12,10 @@ from anomalib_stmem import AvenueClips, UCSDClips, VideoFolder
 from anomalib_stmem.comparison.frame_difference import DifferenceModel
 from anomalib_stmem.data.clips import as_floats
 from anomalib_stmem.data.labels import load_labels
+from anomalib_stmem.model.normal_view import NormalView, PictureCheck
 from anomalib_stmem.video.finding import list_images
-from anomalib_stmem.video.recorded import FrameFolder, VideoFile
+from anomalib_stmem.video.frame import planes
+from anomalib_stmem.video.recorded import FrameFolder, VideoFile, open_video
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_ped2 = pytest.mark.skipif(not (DATA / "ped2").is_dir(), reason=f"UCSD Ped2 is not in {DATA}")
@@ -134,3 +136,30 @@ def test_shanghaitech_labels_hold_40791_frames() -> None:
     labels = [load_labels(path) for path in files]
     assert (len(files), sum(map(len, labels))) == (107, 40791)
     assert sum(int(own.sum()) for own in labels) == 17326
+
+
+@needs_ped2
+@needs_avenue
+@pytest.mark.parametrize("data", ["ped2_h264/training/01.mp4", "avenue_subset/training_videos/12.avi"])
+def test_each_trouble_of_a_real_camera_is_told_for_what_it_is(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of the nuisance suite, compared with a view that other frames of the video gave."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from nuisance_kinds import TROUBLES, shown_at
+
+    size = (240, 352)
+    images = [np.ascontiguousarray(one[::-1].transpose(1, 2, 0)) for one in open_video(DATA / data).frames()]
+    check = PictureCheck(NormalView.learn(_floats(image, size) for image in images[::4]))
+    rest = images[2:120:2]
+    assert [check(_floats(image, size)) for image in rest] == [None] * len(rest)
+    is_grey = data.startswith("ped2")
+    for name, trouble in TROUBLES.items():
+        if name == "frozen" or (name == "infrared" and is_grey):  # of a source, not of a picture; has no colours
+            continue
+        shown = trouble(shown_at(rest, 10.0), 10.0, np.random.default_rng(0))  # six seconds
+        late = [check(_floats(one.image, size)) for one in shown if one.seconds > 4.5]
+        assert late
+        assert late.count(name) >= 0.9 * len(late), (name, late)
+
+
+def _floats(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return planes(image, size).astype(np.float32) / np.float32(255)

@@ -26,9 +26,11 @@ from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
 from .model.checkpoint import (
     EXAMPLES,
+    NORMAL_VIEW,
     TRAINING_VIDEO,
     examples_as_tensor,
     examples_in,
+    normal_in,
     proportion_in,
     refuse_earlier_state,
     refuse_other_options,
@@ -37,6 +39,7 @@ from .model.crops import moving_crops
 from .model.examples import Examples, pack
 from .model.loss import Reduction, Weights, objective
 from .model.memory import memory_health
+from .model.normal_view import NormalView
 from .model.precision import Precision
 from .model.scoring import AreaName, ErrorName
 from .model.timm_backbone import OWN_BACKBONE
@@ -48,7 +51,7 @@ from .shell.batch import JudgedBatch, as_judged_batch, first_frames, leave_out
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
-from .shell.learn_scene import learn_peaks, learn_perspective, learn_view
+from .shell.learn_scene import learn_normal_view, learn_peaks, learn_perspective, learn_view
 from .shell.measure_training import measure_training
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.run_report import RunReport
@@ -236,6 +239,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
         self._examples: Examples | None = None  # of the memory of looks
+        self._normal: NormalView | None = None  # how pictures of the training video are
         self._scene_is_new = False  # whether a training has still to learn it
         if options.compiled:
             self.model.compile_streams()
@@ -257,7 +261,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             calibration = scale.calibration
             options["false_alarms_per_hour"] = scale.budget_in_force
         prepare = None if self._prepares_as_usual() else self.pre_processor or torch.nn.Identity()
-        about = self._learned_epochs, prepare, self._proportion, self._examples
+        about = self._learned_epochs, prepare, self._proportion, self._examples, self._normal
         return TrainedModel(self.model, calibration, options, *about)
 
     def _prepares_as_usual(self) -> bool:
@@ -371,6 +375,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         prepare = getattr(self.pre_processor, "transform", None) or torch.nn.Identity()
         was_training = network.training
         network.eval()
+        self._normal = learn_normal_view(network, clips)
         learn_view(network, clips, prepare)
         learn_perspective(network, clips, prepare)
         if network.appearance is not None and self._scene_is_new:
@@ -512,7 +517,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
         self._proportion = proportion_in(checkpoint)
-        self._examples = examples_in(checkpoint)
+        self._examples, self._normal = examples_in(checkpoint), normal_in(checkpoint)
         if isinstance(self.post_processor, CalibratedPostProcessor):
             self.post_processor.budget_in_force = self._learned_with["false_alarms_per_hour"]
 
@@ -525,6 +530,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
                 checkpoint["state_dict"][name] = checkpoint["state_dict"][name].half()
         checkpoint[TRAINING_VIDEO] = {"proportion": self._proportion}
         checkpoint[EXAMPLES] = examples_as_tensor(self._examples)
+        checkpoint[NORMAL_VIEW] = None if self._normal is None else self._normal.to_plain()
 
     def on_test_start(self) -> None:
         """Refuse video that would be squashed to the shape of the training video's."""

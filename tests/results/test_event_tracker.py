@@ -77,19 +77,33 @@ def test_source_that_hangs_is_an_event_of_its_own() -> None:
     tracker = EventTracker(10)
     changes = list(tracker.push(judged(0, 0.9)))
     for index in (60, 61, 85):  # frames may come seldom meanwhile
-        changes += tracker.push(JudgedFrame(Frame(index, index / 10, FRAME, frozen_since=0.1), None))
+        hung = JudgedFrame(Frame(index, index / 10, FRAME), None, camera="frozen", camera_since=0.1)
+        changes += tracker.push(hung)
     changes += [*tracker.push(judged(90, 0.2)), *tracker.push(judged(91, 0.9)), *tracker.finish()]
     assert [(change.what, change.event.kind) for change in changes] == [
         ("began", "abnormal"),
         ("ended", "abnormal"),
-        ("began", "frozen"),
-        ("ended", "frozen"),
+        ("began", "camera"),
+        ("ended", "camera"),
         ("began", "abnormal"),
         ("ended", "abnormal"),
     ]
     hung = changes[3].event
     assert (hung.start, hung.end, hung.start_frame, hung.end_frame, hung.score, hung.boxes) == (0.1, 8.5, 60, 85, 0, [])
     assert "has not changed for 5.9 s" in hung.reason
+    assert hung.camera == "frozen"
+
+
+def test_each_trouble_of_the_camera_is_an_event_with_its_reason() -> None:
+    from anomalib_stmem.model.normal_view import TROUBLES
+
+    tracker = EventTracker(10)
+    frames = [
+        JudgedFrame(Frame(n, float(n), FRAME), None, camera=one, camera_since=n - 2.0) for n, one in enumerate(TROUBLES)
+    ]
+    began = [change.event for frame in frames for change in tracker.push(frame) if change.what == "began"]
+    assert [event.camera for event in began] == list(TROUBLES)
+    assert len({event.reason for event in began}) == len(TROUBLES)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from trained import calibrated
 
 from anomalib_stmem import FrameStream, FrameStreams, STMem
+from anomalib_stmem.model.normal_view import NormalView
 from anomalib_stmem.model.torch_model import Judged
 from anomalib_stmem.video.frame import planes
 
@@ -227,3 +228,26 @@ def test_an_alarm_begins_after_the_least_duration_and_goes_on_after_a_restart(mo
             alarms.append(verdict is not None and verdict.is_anomalous)
         first[least] = alarms.index(True)
     assert first == {0.0: 5 + 10, 0.4: 5 + 10 + 10}
+
+
+def test_stream_is_silent_while_the_camera_fails_and_says_why(model: STMem) -> None:
+    """A dark picture is no movement; when it has lasted it is told, and when it is over the stream judges again."""
+    frames = video(30)
+    trained = model.trained
+    trained.normal = NormalView.learn(planes(frame, trained.image_size).astype(np.float32) / 255 for frame in frames)
+    stream = FrameStream(trained)
+    rate = round(stream.info.frame_rate or 25)
+    dark = np.random.default_rng(0).integers(0, 6, (3 * rate, *SIZE, 3), np.uint8)
+    again = video(4 * rate, seed=1)
+    told = [(stream.push(frame) is None, stream.trouble) for frame in [*frames, *dark, *again]]
+    assert told[:30] == [(True, None)] * 5 + [(False, None)] * 25
+    late = rate // 5  # frames until the next check
+    assert {silent for silent, _ in told[30 + late : 30 + 5 * rate]} == {True}
+    assert told[30 + rate][1] is None
+    assert told[30 + late + 2 * rate][1] == told[30 + 5 * rate - 1][1] == "dark"
+    assert told[-1] == (False, None)
+    half, other = FrameStream(trained), FrameStream(trained)
+    for frame in [*frames, *dark]:
+        half.push(frame)
+    other.restore(half.save())
+    assert other.trouble == "dark"

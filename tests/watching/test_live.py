@@ -166,7 +166,8 @@ def test_frozen_camera_is_an_event_of_its_own_and_no_movement(
     with web(answer) as url:
         outcome = _watch_for(3.2, [f"gate={url}"], tmp_path / "out", said)
     events = _events(outcome)
-    assert [(one["state"], one["kind"]) for one in events] == [("began", "frozen"), ("ended", "frozen")]
+    assert [(one["state"], one["kind"]) for one in events] == [("began", "camera"), ("ended", "camera")]
+    assert {one["camera"] for one in events} == {"frozen"}
     assert "gate: FROZEN since" in said.export_text()
     assert "the camera or its link hangs" in events[0]["reason"]
     assert events[1]["end"] - events[1]["start"] > 1.0

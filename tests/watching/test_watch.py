@@ -84,7 +84,7 @@ def test_every_frame_is_counted_once(tmp_path: Path, said: Console) -> None:
         (tmp_path / "gate" / f"{number:03d}.jpg").write_bytes(data)
     outcome = watch.watch([str(tmp_path / "gate")], "m", tmp_path / "out", frame_rate=50, console=said)
     (source,) = run_of(outcome)["sources"]
-    reasons = ("judged", "warm_up", "late", "skipped", "repeated", "damaged", "dropped")
+    reasons = ("judged", "not_judged", "late", "skipped", "repeated", "damaged", "dropped")
     assert source["frames_read"] == 140 == sum(source[f"frames_{reason}"] for reason in reasons)
     assert source["frames_skipped"] == 70
     assert source["frames_damaged"] == 1

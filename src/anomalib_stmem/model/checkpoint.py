@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .examples import Examples
+from .normal_view import NormalView
 from .scoring import MEASUREMENTS
 
 # The options that weights, calibration or score depend on.
@@ -21,6 +22,7 @@ FIXED_BY_CHECKPOINT = (
 
 
 TRAINING_VIDEO = "anomalib_stmem_training_video"  # what a checkpoint says of it
+NORMAL_VIEW = "anomalib_stmem_normal_view"  # how pictures usually are, as NormalView.to_plain has it
 EXAMPLES = "anomalib_stmem_examples"  # the sheet of pictures of normal video, as bytes in a tensor
 
 
@@ -34,6 +36,12 @@ def examples_in(checkpoint: Mapping[str, Any]) -> Examples | None:
     """Return the pictures of normal video that a checkpoint holds, if it holds any."""
     sheet = checkpoint.get(EXAMPLES)
     return None if sheet is None else Examples(sheet.numpy().tobytes())
+
+
+def normal_in(checkpoint: Mapping[str, Any]) -> NormalView | None:
+    """Return how pictures of normal video are, if a checkpoint says so."""
+    plain = checkpoint.get(NORMAL_VIEW)
+    return None if plain is None else NormalView.from_plain(plain)
 
 
 def examples_as_tensor(examples: Examples | None) -> Tensor | None:
@@ -103,7 +111,9 @@ def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) 
         raise ValueError(msg)
 
 
-def write_recalibrated(source: Path, target: Path, values: Mapping[str, Tensor], budget: float) -> None:
+def write_recalibrated(
+    source: Path, target: Path, values: Mapping[str, Tensor], budget: float, normal: NormalView | None = None
+) -> None:
     """Write a checkpoint with other values of calibration; weights and options stay.
 
     Args:
@@ -111,12 +121,15 @@ def write_recalibrated(source: Path, target: Path, values: Mapping[str, Tensor],
         target: file to write.
         values: by their names in the checkpoint; names that it lacks are passed over, but for the region.
         budget: false alarms per hour that the threshold is for.
+        normal: how pictures are; ``None`` leaves what the checkpoint says.
     """
     checkpoint = read_checkpoint(source)
     kept = checkpoint["state_dict"]
     known = {*kept, "model.region"}
     kept.update({name: value.clone() for name, value in values.items() if name in known})
     checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
+    if normal is not None:
+        checkpoint[NORMAL_VIEW] = normal.to_plain()
     torch.save(checkpoint, target)
 
 

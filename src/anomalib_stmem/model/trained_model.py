@@ -13,8 +13,9 @@ from ..video.region import Polygon, outlines
 from .appearance import Appearance
 from .autoencoder import Architecture
 from .calibration import CHECKPOINT_NAMES, Calibration
-from .checkpoint import FIXED_BY_CHECKPOINT, as_list, examples_in, proportion_in, read_checkpoint
+from .checkpoint import FIXED_BY_CHECKPOINT, as_list, examples_in, normal_in, proportion_in, read_checkpoint
 from .examples import Examples
+from .normal_view import NormalView
 from .scoring import ScoreHead
 from .torch_model import Judged, STMemModel
 
@@ -47,6 +48,7 @@ class TrainedModel(nn.Module):
         preparation: from frames in [0, 1] to what the network reads; :class:`Preparation` by default.
         proportion: width by height of the training video's pictures, where it is known.
         examples: pictures of normal video, one per item of the memory of looks, where they were kept.
+        normal: how pictures of normal video are, where it is known; what is wrong with others is the camera's trouble.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class TrainedModel(nn.Module):
         preparation: nn.Module | None = None,
         proportion: float | None = None,
         examples: Examples | None = None,
+        normal: NormalView | None = None,
     ) -> None:
         super().__init__()
-        self.proportion, self.examples = proportion, examples
+        self.proportion, self.examples, self.normal = proportion, examples, normal
         self.network, self.calibration = network, calibration
         self.preparation = preparation or Preparation(network.channels)
         self.options, self.epochs = dict(options), epochs
@@ -97,8 +100,8 @@ class TrainedModel(nn.Module):
             sensitivities = (config.get(f"{kind}_sensitivity", 0.5) for kind in ("image", "pixel"))
             calibration = Calibration(values, options["false_alarms_per_hour"], *sensitivities)
         epochs, proportion = int(checkpoint.get("epoch", -1)) + 1, proportion_in(checkpoint)
-        examples = examples_in(checkpoint)
-        return cls(network, calibration, options, epochs, proportion=proportion, examples=examples).eval()
+        about = None, proportion, examples_in(checkpoint), normal_in(checkpoint)
+        return cls(network, calibration, options, epochs, *about).eval()
 
     @property
     def window(self) -> int:

@@ -15,12 +15,23 @@ from .judged_frame import THRESHOLD, JudgedFrame
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the source
 MOST_BOXES = 5
 UNLIKE = {"motion": "moves", "looks": "looks"}
+REASONS = {  # of the kind "camera"
+    "frozen": "The picture has not changed for {seconds:.1f} s: the camera or its link hangs.",
+    "no signal": "There is no signal: the picture is of one colour, or none comes.",
+    "dark": "The picture is dark: there is no light, or the lens is covered.",
+    "blinded": "Light blinds the camera.",
+    "covered": "Something covers the view, or the camera looks elsewhere.",
+    "moved": "The camera has moved: it shows its view from another place.",
+    "out of focus": "The picture is out of focus.",
+    "infrared": "The picture has lost its colours, as in infrared light; normal video had them.",
+    "noisy": "The picture is full of noise.",
+}
 SMALLEST = 0.001  # share of the picture that a box stands for, unless it is the only one
 
 
 @dataclass(frozen=True)
 class Event:
-    """Frames in alarm, less than a second apart; or a picture that stands, because the source hangs."""
+    """Frames in alarm, less than a second apart; or frames that cannot be judged, because the camera fails."""
 
     id: int  # from 1, in its video
     start: float  # seconds since the video's start
@@ -32,8 +43,9 @@ class Event:
     peak_frame: int
     boxes: list[Box]  # of the peak frame, worst first
     reason: str  # of the alarm, in a sentence
-    kind: Literal["abnormal", "frozen"] = "abnormal"
+    kind: Literal["abnormal", "camera"] = "abnormal"
     odd: list[str] = field(default_factory=list)  # of motion, speed and looks, what is as it never was in normal video
+    camera: str | None = None  # of the kind "camera", what is wrong with the picture
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, times to the millisecond."""
@@ -66,10 +78,10 @@ class EventTracker:
     def push(self, judged: JudgedFrame) -> Iterator[Change]:
         """Take the next frame, and say what changed."""
         seconds = judged.frame.seconds
-        if judged.frame.frozen_since is not None:
-            yield from self._hang(judged, judged.frame.frozen_since)
+        if judged.camera is not None:
+            yield from self._fail(judged, judged.camera)
             return
-        if self.open is not None and self.open.kind == "frozen":
+        if self.open is not None and self.open.kind == "camera":
             yield from self.finish()
         if self.open is not None and begins_event(seconds - self.open.end, self._frame_seconds):
             yield from self.finish()
@@ -88,15 +100,15 @@ class EventTracker:
             yield Change("peak", self.open)
         self.open = replace(self.open, end=seconds, end_frame=judged.frame.index)
 
-    def _hang(self, judged: JudgedFrame, since: float) -> Iterator[Change]:
-        """Begin or prolong the event of a source that is frozen."""
-        frame = judged.frame
-        if self.open is None or self.open.kind != "frozen":
+    def _fail(self, judged: JudgedFrame, camera: str) -> Iterator[Change]:
+        """Begin or prolong the event of a camera whose picture cannot be judged."""
+        frame, since = judged.frame, judged.camera_since
+        if self.open is None or self.open.camera != camera:
             yield from self.finish()
             self.count += 1
-            reason = f"The picture has not changed for {frame.seconds - since:.1f} s: the camera or its link hangs."
+            reason = REASONS[camera].format(seconds=frame.seconds - since)
             whole = since, frame.seconds, frame.seconds, 0.0, frame.index, frame.index, frame.index
-            self.open = Event(self.count, *whole, boxes=[], reason=reason, kind="frozen")
+            self.open = Event(self.count, *whole, boxes=[], reason=reason, kind="camera", camera=camera)
             yield Change("began", self.open)
         self.open = replace(self.open, end=frame.seconds, end_frame=frame.index)
 

@@ -38,6 +38,8 @@ class JudgedFrame:
     frame: Frame
     verdict: Verdict | None  # None while the stream is warming up, and where a frame cannot be judged
     label: bool | None = None  # whether it is abnormal, where that is known
+    camera: str | None = None  # what is wrong with the picture itself, if anything: a Trouble, or "frozen"
+    camera_since: float = math.nan  # seconds, of that
 
     @property
     def is_alarm(self) -> bool:

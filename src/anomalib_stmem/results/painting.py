@@ -96,8 +96,8 @@ def words_for(judged: JudgedFrame) -> str:
     """Say the level at a frame, or why it has none."""
     if judged.verdict is not None:
         return f"{judged.verdict.shown:.2f}{' ALARM' if judged.is_alarm else ''}"
-    if judged.frame.frozen_since is not None:
-        return "frozen"
+    if judged.camera is not None:
+        return f"camera: {judged.camera}"
     return "not judged" if judged.frame.is_late else "warming up"
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..evaluation.calibration import summary_of_maps
+from ..model.normal_view import Planes
 from ..model.trained_model import TrainedModel
 from ..video.frame import Image
 from .step import StreamStep
@@ -29,10 +30,12 @@ class MeasuringStream(Streams):
 
     def __init__(self, trained: TrainedModel) -> None:
         super().__init__(TorchBackend(StreamStep(trained, measures=True)), [ONLY])
+        self.picture: Planes | None = None  # the latest that was measured
 
     def push(self, image: Image) -> Measured | None:
         """Measure the next frame; ``None`` while warming up. Errors as :meth:`~.stream.FrameStreams.push`."""
-        indices, (measurements, _, maps, _) = self.advance({ONLY: image})
+        indices, images, (measurements, _, maps, _) = self.advance({ONLY: image})
         if indices[ONLY] < self.info.window:
             return None
+        self.picture = images[0]
         return Measured(torch.from_numpy(measurements[0]), summary_of_maps(torch.from_numpy(maps))[0])

@@ -37,6 +37,7 @@ class StreamStep(nn.Module):
             epochs=trained.epochs,
             sources=trained.network.head.sources,
             ignored=trained.ignored,
+            normal=None if trained.normal is None else trained.normal.to_plain(),
             look_every=0 if trained.network.appearance is None else trained.network.appearance.every,
         )
 

@@ -25,6 +25,7 @@ class StepInfo:
     proportion: float | None = None  # width by height of the training video's pictures; None where it is not known
     sources: tuple[str, ...] = ("motion",)  # of the score, in the order of the output ``odd``
     ignored: list[list[tuple[float, float]]] = field(default_factory=list)  # polygons of what does not count
+    normal: dict[str, Any] | None = None  # how pictures usually are, as model.normal_view.NormalView has it in plain
     look_every: int = 0  # frames from one look to the next; 0 where looks do not count
 
     @property

@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.camera_watch import CameraWatch
 from ..model.decision import Decision, Rule
+from ..model.normal_view import NormalView, Trouble
 from ..results.judged_frame import Verdict
 from ..video.frame import Size, planes
 from ..video.frame_rate import ASSUMED_RATE
@@ -43,11 +45,11 @@ class Streams:
         self._sizes: list[Size | None] = [None] * len(cameras)  # of the frames that come in
         self._state = empty_state(backend, len(cameras))
 
-    def advance(self, frames: Mapping[Hashable, "Array | Tensor"]) -> tuple[dict[Hashable, int], Answers]:
+    def advance(self, frames: Mapping[Hashable, "Array | Tensor"]) -> tuple[dict[Hashable, int], Array, Answers]:
         """Let the next frame of some or all cameras through; arguments and errors as :meth:`FrameStreams.push`.
 
         Returns:
-            Number of each camera's frame, and what the step answers, one row per camera.
+            Number of each camera's frame; the frames as the step takes them, and what it answers, one row per camera.
         """
         rows, sizes, pictures = [], [], []
         for camera, frame in frames.items():
@@ -69,7 +71,7 @@ class Streams:
         for camera, row, size in zip(frames, rows, sizes, strict=True):
             indices[camera] = self._seen[row]
             self._seen[row], self._sizes[row] = self._seen[row] + 1, size
-        return indices, answers
+        return indices, images, answers
 
     def _look(self, rows: list[int], images: Array, state: dict[str, Any]) -> None:
         """Where a look is due, see how the frames look; the state keeps it until the next."""
@@ -180,22 +182,34 @@ class FrameStreams(Streams):
         super().__init__(open_backend(model, backend, **options), cameras)
         rule = Rule.at_rate(self.info.frame_rate or ASSUMED_RATE, least_seconds=least_seconds)
         self._decisions = [Decision(rule) for _ in cameras]
+        plain, rate = self.info.normal, self.info.frame_rate or ASSUMED_RATE
+        normal = None if plain is None else NormalView.from_plain(plain)
+        self._watches = [] if normal is None else [CameraWatch(normal, rate) for _ in cameras]
+
+    def trouble(self, camera: Hashable) -> Trouble | None:
+        """Say what is wrong with the pictures of a camera, if something has been for a while."""
+        return self._watches[self._row(camera)].trouble if self._watches else None
 
     def reset(self, camera: Hashable | None = None) -> None:
         """As :meth:`Streams.reset`; an alarm that was on is over."""
         super().reset(camera)
         for row in range(len(self._decisions)) if camera is None else [self._row(camera)]:
             self._decisions[row].reset()
+            if self._watches:
+                self._watches[row].reset()
 
     def save(self) -> dict[str, Array]:
         """As :meth:`Streams.save`, with what the alarms go by."""
-        return super().save() | {"decisions": np.stack([one.save() for one in self._decisions])}
+        saved = super().save() | {"decisions": np.stack([one.save() for one in self._decisions])}
+        return saved | {"watches": np.array([one.save() for one in self._watches])}
 
     def restore(self, saved: Mapping[str, Array]) -> None:
         """As :meth:`Streams.restore`."""
         super().restore(saved)
         for decision, row in zip(self._decisions, saved["decisions"], strict=True):
             decision.restore(row)
+        for watch, row in zip(self._watches, saved["watches"], strict=True):
+            watch.restore(row)
 
     def push(self, frames: Mapping[Hashable, "Array | Tensor"]) -> dict[Hashable, Verdict | None]:
         """Judge the next frame of some or all cameras.
@@ -205,7 +219,8 @@ class FrameStreams(Streams):
                 torchvision does, ``(3, h, w)`` RGB or ``(1, h, w)``. uint8, or floats in [0, 1]; any size.
 
         Returns:
-            A verdict for each of these cameras; ``None`` while it is warming up (see :meth:`frames_needed`).
+            A verdict for each of these cameras; ``None`` while it is warming up (see :meth:`frames_needed`), and while
+            its picture cannot be judged (see :meth:`trouble`).
 
         Raises:
             KeyError: there is no such camera.
@@ -215,13 +230,17 @@ class FrameStreams(Streams):
         """
         if not frames:
             return {}
-        indices, (scores, _, maps, odd) = self.advance(frames)
+        indices, images, (scores, _, maps, odd) = self.advance(frames)
         verdicts: dict[Hashable, Verdict | None] = {}
         for place, (camera, index) in enumerate(indices.items()):
+            decision, score = self._decisions[self._row(camera)], float(scores[place])
+            if self._is_silent(camera, images[place]):
+                decision.reset()
+                verdicts[camera] = None
+                continue
             if index < self.info.window:
                 verdicts[camera] = None
                 continue
-            decision, score = self._decisions[self._row(camera)], float(scores[place])
             is_alarm = decision.push(score) if self.info.is_calibrated else None
             oddness = dict(zip(self.info.sources, odd[place].tolist(), strict=True)) if self.info.tells_why else {}
             anomaly_map = maps[place, 0].astype(np.float32, copy=False)
@@ -230,6 +249,14 @@ class FrameStreams(Streams):
                 nearest = self._backend.examples[int(item[self._row(camera)])]
             verdicts[camera] = Verdict(index, score, is_alarm, anomaly_map, decision.level, oddness, nearest)
         return verdicts
+
+    def _is_silent(self, camera: Hashable, picture: NDArray[np.float32]) -> bool:
+        """Look at the picture of a camera, and say whether movement cannot be judged in it."""
+        if not self._watches:
+            return False
+        watch = self._watches[self._row(camera)]
+        watch.push(picture)
+        return watch.is_silent
 
 
 class FrameStream:
@@ -266,6 +293,11 @@ class FrameStream:
     def frames_needed(self) -> int:
         """How many frames must still be seen before one is judged."""
         return self._streams.frames_needed(ONLY)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the pictures, if something has been for a while."""
+        return self._streams.trouble(ONLY)
 
     def reset(self) -> None:
         """Forget what was seen: after a cut, a gap, or a change of size."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..evaluation.optical_flow import optical_flow
+from ..model.normal_view import NormalView
 from ..model.perspective import MovingRows
 from ..model.scoring import blur, error_maps, motion_map
 from ..model.speed import speed_map
@@ -20,10 +21,20 @@ from ..model.torch_model import STMemModel, frame_differences
 from .batch import JudgedBatch, as_judged_batch
 
 CLIPS = 200  # that perspective is learned from, spread over all training video
+PICTURES = 300  # that limits of normal pictures are learned from
 VIEWS = 100  # frames whose median is the usual view
 PEAK_CLIPS = 50  # whose frames say how high the maps of motion and speed usually go
 
 Prepare = Callable[[Tensor], Tensor]  # from frames in [0, 1] to what the network reads
+
+
+def learn_normal_view(network: STMemModel, clips: Dataset) -> NormalView:
+    """Learn how pictures of the training video are.
+
+    Arguments as :func:`learn_perspective`; the pictures are those that come in, before :data:`Prepare`.
+    """
+    seen = prepared(network, clips, lambda images: images, PICTURES)
+    return NormalView.learn(images[0, -1].cpu().numpy() for _, images in seen)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -20,6 +21,7 @@ from ..evaluation.events import Timeline, false_alarms
 from ..model.calibration import HOURS_PER_DAY, Calibration, as_time
 from ..model.checkpoint import write_recalibrated
 from ..model.decision import Rule
+from ..model.normal_view import NormalView, Planes
 from ..model.scoring import MEASUREMENTS, ScoreHead
 from ..model.trained_model import TrainedModel
 from ..results.files import whole_file
@@ -31,6 +33,8 @@ from ..video.reader import Reader
 from ..video.region import region_of
 from ..video.source import Source, find_sources, masked
 from .signals import stopped_by_signals
+
+MOST_PICTURES = 300  # that are kept at a time
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,21 @@ class Seen:
     rates: list[float] = field(default_factory=list)
     used: list[Used] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)  # of which normal views are learned
+    picture_every: int = 20  # frames; more in long video
+    num_looked_at: int = 0
+
+    def look(self, picture: Planes) -> None:
+        """Keep some of the pictures, spread over all the video."""
+        if self.num_looked_at % self.picture_every == 0:
+            self.pictures.append(np.round(255 * picture).astype(np.uint8))
+        self.num_looked_at += 1
+        if len(self.pictures) > MOST_PICTURES:
+            self.pictures, self.picture_every = self.pictures[::2], 2 * self.picture_every
+
+    def normal_view(self) -> NormalView:
+        """Learn from them how pictures are."""
+        return NormalView.learn(picture.astype(np.float32) / np.float32(255) for picture in self.pictures)
 
     def as_frames(self) -> CalibrationFrames:
         """Put it as the formula takes it."""
@@ -143,8 +162,9 @@ def calibrate(
     now = _calibrate(head, before, frames, false_alarms_per_day / HOURS_PER_DAY)
     values = now.state() | {f"model.head.{name}": value for name, value in head.state_dict().items()}
     values["model.region"] = trained.network.region
+    normal = None if trained.normal is None else trained.normal.joined(seen.normal_view())
     with whole_file(Path(out)) as part:
-        write_recalibrated(Path(ckpt), part, values, now.budget)
+        write_recalibrated(Path(ckpt), part, values, now.budget, normal)
     alarms_now = _alarms(head, now, frames)
     return Recalibration(Path(out), seen.used, alarms_before, alarms_now, now.explain(), seen.failures)
 
@@ -179,6 +199,8 @@ def _see(
                     stream.reset()
                 if frame.frozen_since is None:
                     _add(seen.measured, times, stream.push(frame.image), frame)
+                    if stream.picture is not None:
+                        seen.look(stream.picture)
                 share = frame.seconds / (60 * minutes) if minutes else reader.tally.share
                 says = f"{frame.seconds:.0f} s of video"
                 progress.update(task, completed=share, total=1.0 if share is not None else None, says=says)

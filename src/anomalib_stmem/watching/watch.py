@@ -30,6 +30,7 @@ from .webhook import Webhook, check_url
 if TYPE_CHECKING:  # torch is imported by the torch backend only
     from ..model.trained_model import TrainedModel
 
+UNSAID = {"state", "normal"}  # of a model, in run.json: shapes, and pictures in text
 FILES = "<files>"  # the playlist of files, which are watched one after the other; no source can have this name
 
 
@@ -107,7 +108,7 @@ def watch(
         raise ValueError(msg)
     about = {
         "anomalib_stmem": version("anomalib-stmem"),
-        "model": {"file": str(ckpt)} | {name: v for name, v in asdict(streams.info).items() if name != "state"},
+        "model": {"file": str(ckpt)} | {name: v for name, v in asdict(streams.info).items() if name not in UNSAID},
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
     folder = RunFolder(Path(results), about)
@@ -233,7 +234,10 @@ class _Watching:
         for playlist in playlists:
             frame = frames.get(playlist.name)
             if frame is not None and playlist.watched is not None:
-                playlist.watched.push(frame, None if frame.is_late else verdicts.get(playlist.name))
+                verdict = None if frame.is_late else verdicts.get(playlist.name)
+                playlist.watched.push(frame, verdict, self._streams.trouble(playlist.name))
+            elif playlist.watched is not None:
+                playlist.watched.tick()
         return bool(frames)
 
     def _close(self, watched: Watched) -> None:
@@ -253,5 +257,5 @@ class _Watching:
         for delivery in self._deliveries.values():
             delivery.send(told)
         if state == "began":
-            what = "FROZEN since" if event["kind"] == "frozen" else "ALARM at"
+            what = f"{event['camera'].upper()} since" if event["kind"] == "camera" else "ALARM at"
             self._panel.tell(f"{event['video']}: {what} {event['start']:.1f} s. {event['reason']}")

@@ -1,12 +1,16 @@
 """A source that is watched: its reader, its results and its figures."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..model.camera_watch import TOLD_AFTER
+from ..model.normal_view import Trouble
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
 from ..video.frame import Frame
@@ -17,6 +21,7 @@ from ..video.region import Polygon
 from ..video.source import Source
 
 RATE_KNOWN_AFTER = 50  # frames
+LOST_AFTER = 5.0  # seconds without a picture, of a live source that is lost
 FPS_SECONDS, FPS_FRAMES = 2.0, 500  # over which the speed shown is taken
 
 
@@ -50,7 +55,7 @@ class Watched:
         self.source, self.reader = source, reader
         self.folder = folder / folder_of(source.name)
         self.results: VideoResults | None = None
-        self.num_judged = self.num_warm_up = self.num_late = self.num_gaps = self.num_frozen = 0
+        self.num_judged = self.num_not_judged = self.num_late = self.num_gaps = self.num_frozen = 0
         self.seconds = 0.0
         self.verdict: Verdict | None = None  # of the latest frame
         self.failure: str | None = None
@@ -58,6 +63,10 @@ class Watched:
         self._films, self._margin, self._announce, self._tell = films, margin, announce, tell
         self._least_size, self._ignored = least_size, ignored
         self._judged_at: deque[float] = deque(maxlen=FPS_FRAMES)
+        self._latest: Frame | None = None
+        self._latest_at = 0.0  # when it came, by the clock of the process
+        self._camera: str | None = None  # what is wrong with the latest picture
+        self._camera_since = math.nan  # seconds
 
     @property
     def is_alarm(self) -> bool:
@@ -79,8 +88,13 @@ class Watched:
             return 0.0
         return (len(self._judged_at) - 1) / (self._judged_at[-1] - self._judged_at[0])
 
-    def push(self, frame: Frame, verdict: Verdict | None) -> None:
+    def push(self, frame: Frame, verdict: Verdict | None, trouble: Trouble | None = None) -> None:
         """Keep a frame and its verdict.
+
+        Args:
+            frame: the next.
+            verdict: of it, if it was judged.
+            trouble: what is wrong with its picture, if anything is.
 
         Raises:
             OSError: the disk takes no more.
@@ -98,11 +112,31 @@ class Watched:
         self.num_judged += verdict is not None
         self.num_frozen += frame.frozen_since is not None
         self.num_late += frame.is_late
-        self.num_warm_up += verdict is None and not frame.is_late and frame.frozen_since is None
+        self.num_not_judged += verdict is None and not frame.is_late and frame.frozen_since is None
         self._judged_at.append(time.monotonic())
-        self.results.push(JudgedFrame(frame, verdict))
+        self._latest, self._latest_at = frame, time.monotonic()
+        self._follow(frame, verdict, "frozen" if frame.frozen_since is not None else trouble)
         if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
             self._check_rate()
+
+    def tick(self) -> None:
+        """Tell of a live source from which no picture has come for :data:`LOST_AFTER`, second by second."""
+        if self._latest is None or self.reader.is_connected or not self.reader.is_live or self.has_ended:
+            return
+        silent = time.monotonic() - self._latest_at
+        now = self._latest.seconds + silent
+        if silent >= LOST_AFTER and now - self.seconds >= 1:
+            self.seconds = now
+            self._follow(replace(self._latest, seconds=now), None, "no signal")
+
+    def _follow(self, frame: Frame, verdict: Verdict | None, camera: str | None) -> None:
+        assert self.results is not None  # noqa: S101  # there was a frame
+        if camera is not None and camera != self._camera:
+            lasts = LOST_AFTER if frame is not self._latest else TOLD_AFTER
+            began = frame.seconds - lasts if frame.frozen_since is None else frame.frozen_since
+            self._camera_since = max(0.0, began)
+        self._camera = camera
+        self.results.push(JudgedFrame(frame, verdict, camera=camera, camera_since=self._camera_since))
 
     def _check_rate(self) -> None:
         rate, wanted = self.reader.tally.rate, self.reader.wanted
@@ -140,7 +174,7 @@ class Watched:
             "source_rate": tally.source_rate,
             "frames_read": tally.read,  # the sum of those down to frames_dropped
             "frames_judged": self.num_judged,
-            "frames_warm_up": self.num_warm_up,
+            "frames_not_judged": self.num_not_judged,  # while warming up, or since the camera fails
             "frames_late": self.num_late,
             "frames_skipped": tally.skipped,
             "frames_repeated": tally.repeated,
