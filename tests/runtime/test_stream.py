@@ -244,7 +244,7 @@ def test_stream_is_silent_while_the_camera_fails_and_says_why(model: STMem) -> N
     late = rate // 5  # frames until the next check
     assert {silent for silent, _ in told[30 + late : 30 + 5 * rate]} == {True}
     assert told[30 + rate][1] is None
-    assert told[30 + late + 2 * rate][1] == told[30 + 5 * rate - 1][1] == "dark"
+    assert told[30 + late + 2 * rate][1] == told[30 + 5 * rate - 3][1] == "dark"
     assert told[-1] == (False, None)
     half, other = FrameStream(trained), FrameStream(trained)
     for frame in [*frames, *dark]:
