@@ -466,10 +466,65 @@ def test_part_of_the_picture_is_left_out_from_snapshot_to_watch(
     assert done.status == 0, done.wrong
     assert len(TrainedModel.load(out).ignored) == 1
     model = STMem.load_from_checkpoint(out)
-    assert not model.model.region[:, :8].any()
-    assert model.model.region[:, 8:].all()
+    assert not model.model.exemptions.region[:, :8].any()
+    assert model.model.exemptions.region[:, 8:].all()
     done = here("watch", video, "--ckpt", out, "--only", "0,0 0.4,0 0.4,1 0,1")
     assert (done.status, "Nothing of the picture is left" in done.wrong) == (2, True)
+
+
+def test_event_is_accepted_and_forgotten(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    from anomalib_stmem.watching.accept import accepted
+
+    video, once, back = noise(tmp_path / "gate.avi"), tmp_path / "once.ckpt", tmp_path / "back.ckpt"
+    sensitive = tmp_path / "sensitive.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["post_processor._image_threshold"].fill_(0.25)
+    content["state_dict"]["post_processor._pixel_threshold"].fill_(0.12)
+    content["state_dict"]["model.appearance.items"][:5] *= 0.1  # near to each other, and far from what is new
+    torch.save(content, sensitive)
+    assert "gate: ALARM" in here("watch", video, "--ckpt", sensitive, "--results", tmp_path / "r").said
+    done = here("accept", tmp_path / "r", "1", "gate/1", "--ckpt", sensitive, "--out", once)
+    assert done.status == 0, done.wrong
+    (one,) = accepted(once)
+    assert done.said.startswith(f"Normal now: {one}")
+    assert one.event == "gate/1"
+    assert one.peak < one.was
+    assert one.count > 0
+    before, after = TrainedModel.load(sensitive), TrainedModel.load(once)
+    assert after.network.appearance.num_items == before.network.appearance.num_items + one.count
+    assert here("watch", video, "--ckpt", once, "--results", tmp_path / "r2").said.count("ALARM") == 0
+    assert here("accept", "--ckpt", once).said.endswith("1 accepted.\n")
+    done = here("accept", "--forget", "1", "--ckpt", once, "--out", back)
+    assert (done.status, "Forgotten: gate/1" in done.said) == (0, True)
+    again = TrainedModel.load(back)
+    assert again.fingerprint() == before.fingerprint() or again.network.appearance.num_items == 5
+    torch.testing.assert_close(again.network.state_dict()["exemptions.accepted"], torch.zeros(2, 1, 1))
+    assert accepted(back) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["r", "gate/7"], "There is no event 'gate/7' in r. Expected a video and the number of its event, as gate/1."),
+        (["r"], "Name the events of r that are normal"),
+        (["nowhere", "1"], "nowhere holds no results of `stmem watch`"),
+        (["--forget", "1"], "There is no accepted event 1 in"),
+        (["r", "1", "--forget", "1"], "Say either which events are accepted"),
+    ],
+)
+def test_what_cannot_be_accepted(
+    tmp_path: Path,
+    checkpoint: Path,
+    here: Callable[..., Done],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here("watch", noise(tmp_path / "gate.avi"), "--ckpt", checkpoint, "--results", "r")
+    done = here("accept", *arguments, "--ckpt", checkpoint)
+    assert (done.status, words in done.wrong) == (2, True), done.wrong
+    assert not (tmp_path / "accepted.ckpt").exists()
 
 
 def test_region_that_an_exported_file_cannot_take(tmp_path: Path, here: Callable[..., Done]) -> None:

@@ -29,6 +29,8 @@ Abnormal events in the video of a fixed camera.
   stmem watch gate.mp4 --ckpt model.ckpt          judge a file, a folder, a camera or a stream
   stmem report results/watch                      one page with player, time line and events
   stmem calibrate normal.mp4 --ckpt model.ckpt    a new threshold from normal video, without training
+  stmem accept results/watch gate/3 --ckpt model.ckpt --out gate.ckpt
+                                                  call a false alarm normal, for good
   stmem snapshot gate.mp4                         a picture, to paint on it what is to be left out
 
 Exit status: 0 when all went well, also after Ctrl-C; 2 when something given cannot be used, with a sentence that says
@@ -66,6 +68,7 @@ def _parser() -> ArgumentParser:
     verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
     verbs.add_subcommand("demo", _demo_parser(), help="train, watch and report on a drawn scene, in a few minutes")
     verbs.add_subcommand("calibrate", _calibrate_parser(), help="a new threshold from normal video, without training")
+    verbs.add_subcommand("accept", _accept_parser(), help="call events normal, for good and without training")
     verbs.add_subcommand("snapshot", _snapshot_parser(), help="a picture, to paint on it what is to be left out")
     return parser
 
@@ -102,6 +105,26 @@ highest peaks, and the answer says so.
     )
     _add_region(parser)
     _add_reading(parser)
+    return parser
+
+
+def _accept_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Call events of a watch normal: how they look goes into the memory, and their peaks into what sets the threshold. The
+network is not trained. What was accepted is listed in the checkpoint, and can be taken back.
+
+  stmem accept results/watch gate/3 gate/7 --ckpt gate.ckpt --out gate2.ckpt
+  stmem accept --ckpt gate2.ckpt                                     list what was accepted
+  stmem accept --forget 1 --ckpt gate2.ckpt --out gate3.ckpt         take the first of the list back""",
+    )
+    parser.add_argument(
+        "events", nargs="*", metavar="RESULTS EVENT", help="folder of stmem watch, and of it video/number of each event"
+    )
+    parser.add_argument("--ckpt", required=True, type=str, help="checkpoint to start from; left as it is")
+    parser.add_argument("--out", type=str, default="accepted.ckpt", help="checkpoint to write")
+    parser.add_argument("--forget", type=PositiveInt, nargs="+", default=[], help="numbers of the list to take back")
     return parser
 
 
@@ -245,6 +268,32 @@ def _snapshot(given: Namespace) -> int:
     return 0
 
 
+def _accept(given: Namespace) -> int:
+    from rich.console import Console
+
+    from .watching.accept import accept, accepted, forget
+
+    console, ckpt, out = Console(), given.ckpt, given.out
+    if given.forget and given.events:
+        msg = "Say either which events are accepted, or with --forget which are not any more."
+        raise ValueError(msg)
+    if not given.forget and not given.events:
+        for number, one in enumerate(accepted(ckpt), start=1):
+            console.print(f"{number}. {one.when} {one}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{len(accepted(ckpt))} accepted.", highlight=False)
+        return 0
+    if len(given.events) == 1:
+        msg = f"Name the events of {given.events[0]} that are normal, as gate/3."
+        raise ValueError(msg)
+    taken_back = [int(number) for number in given.forget]
+    done = forget(taken_back, ckpt, out) if taken_back else accept(given.events[0], given.events[1:], ckpt, out)
+    for one in done:
+        said = "Forgotten" if taken_back else "Normal now"
+        console.print(f"{said}: {one}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Written: {out}", soft_wrap=True, highlight=False)
+    return 0
+
+
 def _demo(given: Namespace) -> int:
     from rich.console import Console
 
@@ -256,7 +305,14 @@ def _demo(given: Namespace) -> int:
     return 0
 
 
-_VERBS = {"demo": _demo, "calibrate": _calibrate, "report": _report, "snapshot": _snapshot, "watch": _watch}
+_VERBS = {
+    "accept": _accept,
+    "calibrate": _calibrate,
+    "demo": _demo,
+    "report": _report,
+    "snapshot": _snapshot,
+    "watch": _watch,
+}
 
 
 def _sentence(error: Exception) -> str:

@@ -27,6 +27,7 @@ from .evaluation.evaluator import video_evaluator
 from .model.checkpoint import (
     EXAMPLES,
     NORMAL_VIEW,
+    REGION,
     TRAINING_VIDEO,
     examples_as_tensor,
     examples_in,
@@ -234,7 +235,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
                 torch.manual_seed(options.seed)
             self.model = build_network(options)
             self._random_state = torch.get_rng_state()  # with which a training goes on
-        self.model.narrow(self._region())
+        self.model.exemptions.narrow(self._region())
         self._learned_with: dict[str, Any] = dict(options)  # the options of the training that made the weights
         self._learned_epochs = 0
         self._proportion: float | None = None  # width by height of the training video's pictures
@@ -422,7 +423,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         first = int(batch.judged.any(dim=0).int().argmax())
         clips, due = batch.image[:, first - window :], batch.judged[:, first:]
         judged = self.model.judge(clips, first_frames(batch, clips.shape[1]))
-        leave_out(batch, self.model.region)
+        leave_out(batch, self.model.exemptions.region)
         # What pictures and controls look at: the judged frame and the one before it.
         batch.image = torch.stack([clips[:, window - 1 : -1][due], clips[:, window:][due]], dim=1)
         return batch.update(
@@ -513,7 +514,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         super().on_load_checkpoint(checkpoint)
         kept, region = checkpoint["state_dict"], torch.from_numpy(self._region())
         if not bool(region.all()):
-            kept["model.region"] = kept.get("model.region", torch.ones(1, 1)) * region
+            kept[REGION] = kept.get(REGION, torch.ones(1, 1)) * region
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
         self._proportion = proportion_in(checkpoint)

@@ -35,7 +35,7 @@ def build(  # noqa: ANN201
         head.perspective.slope.normal_()
         head.perspective.centre.fill_(0.4)
     if region:
-        network.narrow(REGION)
+        network.exemptions.narrow(REGION)
     awaken(network)
     for module in network.modules():  # running statistics that are not the identity
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -129,7 +129,7 @@ def test_what_is_left_out_is_no_part_of_map_and_score() -> None:
         now, then = (network.judge(one).measurements[:, -1, MEASUREMENTS.index(name)] for one in (elsewhere, before))
         torch.testing.assert_close(now, then)
     with pytest.raises(ValueError, match="Nothing of the picture is left"):
-        network.narrow(~REGION)
+        network.exemptions.narrow(~REGION)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Scores of normal video become the bounds, the thresholds and the scale of a model."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +103,13 @@ def calibrate(
     return Calibration(values, budget)
 
 
-def recalibrate(head: ScoreHead, before: Calibration, frames: CalibrationFrames, budget: float) -> Calibration:
+def recalibrate(
+    head: ScoreHead,
+    before: Calibration,
+    frames: CalibrationFrames,
+    budget: float,
+    accepted: Sequence[float] = (),
+) -> Calibration:
     """Move the threshold of a calibrated model by more normal video; the scale of its scores stays.
 
     Args:
@@ -111,12 +117,13 @@ def recalibrate(head: ScoreHead, before: Calibration, frames: CalibrationFrames,
         before: its calibration, whose peaks still count.
         frames: of normal video that it was not trained on.
         budget: false alarms per hour of normal video.
+        accepted: peaks of events that a person called normal.
 
     Returns:
         The calibration, of the frame rate of before.
     """
     tail = tail_in(before).joined(tail_of(levels_of(head, frames), frames.timeline))
-    threshold = tail.threshold(budget)
+    threshold = tail.with_peaks(accepted).threshold(budget)
     quiet = torch.quantile(frames.maps[:, 1], QUIET_SHARE)
     kept = before.state_dict() | values_of(tail, threshold)
     kept["pixel_threshold"] = torch.maximum(before.pixel_threshold, quiet)

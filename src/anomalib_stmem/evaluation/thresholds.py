@@ -6,7 +6,8 @@ also says what to expect of a threshold that no normal video has reached.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,10 @@ class Tail:
         if int((peaks > base).sum()) > MOST_PEAKS:
             base = float(peaks[MOST_PEAKS])
         return Tail(peaks[peaks > base], base, self.hours + other.hours)
+
+    def with_peaks(self, peaks: Sequence[float]) -> "Tail":
+        """Add peaks of the same video; those below ``base`` say nothing."""
+        return replace(self, peaks=np.sort([*self.peaks, *(peak for peak in peaks if peak > self.base)])[::-1])
 
     def rate(self, threshold: float) -> float:
         """Expect so many false alarms per hour above a threshold; one below ``base`` is taken as ``base``."""

@@ -4,6 +4,7 @@ A frozen backbone sees the picture, enlarged so that a person is a few of its fe
 compared. The memory is filled once, after training (:mod:`~anomalib_stmem.shell.learn_looks`), and can grow.
 """
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -170,6 +171,10 @@ class Appearance(nn.Module):
             distance = torch.minimum(distance, (features - features[added[-1]]).norm(dim=1))
         self.items = torch.cat([known, features[added], self.items[self.num_items + len(added) :]])
         return places[added]
+
+    def forget(self, items: Collection[int]) -> None:
+        """Take items out of the memory."""
+        self.items = self.items[[item for item in range(len(self.items)) if item not in items]]
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:  # noqa: ANN401
         """Take over a memory of any size: it may have grown."""

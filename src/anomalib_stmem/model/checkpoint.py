@@ -23,6 +23,8 @@ FIXED_BY_CHECKPOINT = (
 
 TRAINING_VIDEO = "anomalib_stmem_training_video"  # what a checkpoint says of it
 NORMAL_VIEW = "anomalib_stmem_normal_view"  # how pictures usually are, as NormalView.to_plain has it
+REGION, ALLOWED = "model.exemptions.region", "model.exemptions.accepted"  # names of tensors
+ACCEPTED = "anomalib_stmem_accepted"  # events that a person called normal, as plain data
 EXAMPLES = "anomalib_stmem_examples"  # the sheet of pictures of normal video, as bytes in a tensor
 
 
@@ -42,6 +44,11 @@ def normal_in(checkpoint: Mapping[str, Any]) -> NormalView | None:
     """Return how pictures of normal video are, if a checkpoint says so."""
     plain = checkpoint.get(NORMAL_VIEW)
     return None if plain is None else NormalView.from_plain(plain)
+
+
+def accepted_in(checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the events that a person called normal after the training."""
+    return list(checkpoint.get(ACCEPTED) or [])
 
 
 def examples_as_tensor(examples: Examples | None) -> Tensor | None:
@@ -111,26 +118,29 @@ def refuse_other_options(checkpoint: Mapping[str, Any], own: Mapping[str, Any]) 
         raise ValueError(msg)
 
 
-def write_recalibrated(
-    source: Path, target: Path, values: Mapping[str, Tensor], budget: float, normal: NormalView | None = None
+def write_changed(
+    source: Path,
+    target: Path,
+    values: Mapping[str, Tensor],
+    entries: Mapping[str, Any],
+    budget: float | None = None,
 ) -> None:
-    """Write a checkpoint with other values of calibration; weights and options stay.
+    """Write a checkpoint with some values changed; weights and options stay.
 
     Args:
         source: checkpoint to start from.
         target: file to write.
-        values: by their names in the checkpoint; names that it lacks are passed over, but for the region.
-        budget: false alarms per hour that the threshold is for.
-        normal: how pictures are; ``None`` leaves what the checkpoint says.
+        values: tensors by their names in the checkpoint; names that it lacks are passed over, but for exemptions.
+        entries: what the checkpoint says beside them, by name.
+        budget: false alarms per hour that the threshold is for; ``None`` leaves it.
     """
     checkpoint = read_checkpoint(source)
     kept = checkpoint["state_dict"]
-    known = {*kept, "model.region"}
+    known = {*kept, REGION, ALLOWED}
     kept.update({name: value.clone() for name, value in values.items() if name in known})
-    checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
-    if normal is not None:
-        checkpoint[NORMAL_VIEW] = normal.to_plain()
-    torch.save(checkpoint, target)
+    if budget is not None:
+        checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
+    torch.save(checkpoint | dict(entries), target)
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """Pictures of normal video, one for each item of the memory of looks, on one sheet. Without torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import cv2
@@ -35,6 +35,11 @@ class Examples:
         """Return a sheet with ``pictures``, as :func:`pack` takes them, after the first ``count`` of this one."""
         own = [self[item][..., ::-1].transpose(2, 0, 1) for item in range(count)]
         return Examples(pack([*own, *pictures]))
+
+    def without(self, count: int, items: Collection[int]) -> "Examples":
+        """Return a sheet of the first ``count`` pictures, but for those of some items."""
+        kept = [self[item][..., ::-1].transpose(2, 0, 1) for item in range(count) if item not in items]
+        return Examples(pack(kept))
 
     def __getitem__(self, item: int) -> NDArray[np.uint8]:
         """Return the ``(SIDE, SIDE, 3)`` BGR picture of an item."""

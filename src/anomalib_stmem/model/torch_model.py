@@ -14,14 +14,12 @@ A clip of ``t + 1`` frames is the paper's window; a longer clip encodes each fra
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .appearance import Appearance, Looks
 from .autoencoder import NUM_SCALES, Architecture, StreamNetwork, StreamPrediction
+from .exemptions import Exemptions
 from .precision import Precision, convolving, fastest_layout
 from .scoring import (
     AREAS,
@@ -94,7 +92,6 @@ class STMemModel(nn.Module):
             before they are compared (:mod:`~.steady`), except in training. ``None`` leaves them in (the paper).
     """
 
-    region: Tensor  # (h, w), 1 where the picture counts and 0 elsewhere; (1, 1) where all of it does
     view: Tensor  # (1, 1, h / 2, w / 2): the usual view of the camera (:func:`~.steady.view_of`); zeros if unknown
 
     def __init__(
@@ -115,36 +112,12 @@ class STMemModel(nn.Module):
         self.temporal = StreamNetwork(architecture) if streams != "spatial" else None
         self.head = head
         self.appearance = appearance
-        self.register_buffer("region", torch.ones(1, 1))
+        self.exemptions = Exemptions()
         self.steadies = steady_size is not None
         height, width = steady_size or (0, 0)
         self.register_buffer("view", torch.zeros(1, 1, height // FINE, width // FINE), persistent=self.steadies)
         self.precision = precision
         self.to(memory_format=fastest_layout())
-
-    def narrow(self, region: NDArray[np.bool_]) -> None:
-        """Leave more of the picture out: ``(h, w)`` is true where it still counts.
-
-        Raises:
-            ValueError: nothing is left.
-        """
-        if region.all():
-            return
-        self.region = self.region * torch.from_numpy(region).to(self.region)
-        if not bool(self.region.any()):
-            msg = "Nothing of the picture is left to be judged: what counts now does not count for the checkpoint."
-            raise ValueError(msg)
-
-    def counted(self, maps: Tensor) -> Tensor:
-        """Bring ``(..., h', w')`` maps, of any size, to nothing where the picture does not count."""
-        if self.region.shape == (1, 1):
-            return maps
-        return maps * F.adaptive_avg_pool2d(self.region[None], (maps.shape[-2], maps.shape[-1]))[0]
-
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:  # noqa: ANN401
-        """Take over any region; a checkpoint of before knows the whole picture only."""
-        self.region = torch.ones_like(state.setdefault(f"{prefix}region", self.region.new_ones(1, 1)))
-        super()._load_from_state_dict(state, prefix, *rest)
 
     @property
     def precision(self) -> Precision:
@@ -202,7 +175,7 @@ class STMemModel(nn.Module):
         else:
             final = before + temporal.frames  # type: ignore[union-attr]  # one of the two exists
         errors["sum"] = final - judged
-        changed = changed_share(differences, self.region).unfold(1, t, 1).amax(dim=-1)
+        changed = changed_share(differences, self.exemptions.region).unfold(1, t, 1).amax(dim=-1)
         return Expectation(spatial, temporal, final, errors, judged, changed)
 
     def differences(self, clips: Tensor) -> Tensor:
@@ -261,15 +234,15 @@ class STMemModel(nn.Module):
         wanted: Collection[str] = MEASUREMENTS,
     ) -> tuple[Tensor, Tensor]:
         """Measure ``(b, s, c, h, w)`` frames, and draw the map that explains it."""
-        head = self.head
-        maps = {name: head.in_perspective(name, self.counted(error)) for name, error in error_maps(errors).items()}
+        head, exempt = self.head, self.exemptions
+        maps = {name: head.in_perspective(name, exempt.counted(error)) for name, error in error_maps(errors).items()}
         scored = self.scored_error
         blurred = {name: blur(error) for name, error in maps.items() if name == scored or wanted is MEASUREMENTS}
-        motion = head.in_perspective("motion", self.counted(motion_map(frames - before)))
+        blurred[scored] = exempt.beyond("motion", blurred[scored])
+        motion = head.in_perspective("motion", exempt.counted(motion_map(frames - before)))
         others: dict[str, Tensor] = {}
         if "speed" in head.sources:
-            speed = speed_map(frames.flatten(0, 1), before.flatten(0, 1)).unflatten(0, frames.shape[:2])
-            others["speed"] = blur(head.in_perspective("speed", self.counted(speed)))
+            others["speed"] = exempt.beyond("speed", self._speeds(frames, before))
         if surprise is not None:
             others["looks"] = surprise
         greatest = {name: values.amax(dim=(-2, -1)) for name, values in others.items()}
@@ -279,6 +252,21 @@ class STMemModel(nn.Module):
             greatest["changed"] = changed
             shown = shown * (changed <= MOST)[..., None, None]
         return measure(maps, blurred, distances, greatest, wanted), shown
+
+    def _speeds(self, frames: Tensor, before: Tensor) -> Tensor:
+        """Return the speed around each place of ``(b, s, c, h, w)`` frames: ``(b, s, h / 2, w / 2)``."""
+        speed = speed_map(frames.flatten(0, 1), before.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return blur(self.head.in_perspective("speed", self.exemptions.counted(speed)))
+
+    def source_maps(self, clips: Tensor) -> dict[str, Tensor]:
+        """Return the maps of motion and, where it counts, of speed of every judged frame, whatever is accepted."""
+        clips = self.in_place(clips)
+        expected, scored = self._expect(clips), self.scored_error
+        error = self.exemptions.counted(error_maps(expected.errors)[scored])
+        maps = {"motion": blur(self.head.in_perspective(scored, error))}
+        if "speed" in self.head.sources:
+            maps["speed"] = self._speeds(expected.judged, clips[:, self.window - 1 : -1])
+        return maps
 
     def _looks_of(self, clips: Tensor, first: int) -> Looks:
         """Return the latest look at each judged frame, ``(b, s, ...)``; each serves until the next."""
@@ -294,7 +282,8 @@ class STMemModel(nn.Module):
 
     def _look(self, frames: Tensor, before: Tensor) -> Looks:
         assert self.appearance is not None  # noqa: S101  # streams ask only where there is one
-        counts = self.counted(torch.ones_like(frames[:1, 0, :: self.appearance.cell, :: self.appearance.cell]))
+        cell = self.appearance.cell
+        counts = self.exemptions.counted(torch.ones_like(frames[:1, 0, ::cell, ::cell]))
         return self.appearance(frames, before, steady_light(frames, before) if self.steadies else frames, counts)
 
     def forward(self, clips: Tensor) -> Judged:
@@ -378,7 +367,7 @@ class STMemModel(nn.Module):
         frames = self.in_place(frames)
         judged = steady_light(frames, state["frame"]) if self.steadies else frames
         difference = judged - state["frame"]
-        changed = changed_share(difference, self.region)[:, None]
+        changed = changed_share(difference, self.exemptions.region)[:, None]
         if "changed" in state:
             changed = torch.cat([state["changed"], changed], dim=1)
         measurements, anomaly_map = self._measure_next(judged, difference, state, changed.amax(dim=1, keepdim=True))

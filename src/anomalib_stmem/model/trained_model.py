@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,7 +117,7 @@ class TrainedModel(nn.Module):
     @property
     def ignored(self) -> list[Polygon]:
         """What of the picture does not count, as polygons."""
-        region = self.network.region.cpu().numpy() > 0
+        region = self.network.exemptions.region.cpu().numpy() > 0
         return [] if region.all() else outlines(region)
 
     @property
@@ -170,6 +170,14 @@ class TrainedModel(nn.Module):
             ]
             self.examples = self.examples.and_more(known, pictures)
         return len(places)
+
+    def forget(self, items: Collection[int]) -> None:
+        """Take items out of the memory of looks, which :meth:`remember` had put there."""
+        appearance = self.network.appearance
+        assert appearance is not None  # noqa: S101  # nothing else has items
+        if self.examples is not None:
+            self.examples = self.examples.without(appearance.num_items, set(items))
+        appearance.forget(set(items))
 
     def fingerprint(self) -> str:
         """Hash everything that decides a score: options, weights, memory, calibration and thresholds."""

@@ -32,6 +32,7 @@ class Unfolding:
     event: Event
     peak: JudgedFrame
     film: Film | None  # None once it is long enough
+    plain: Film | None  # the same without anything drawn on it, where that is kept
     clip_start: float  # seconds, of the first frame of the clip
     is_over: bool = False
 
@@ -54,6 +55,8 @@ class VideoResults:
         margin: seconds that a clip shows before and after its event.
         began: time of day of the first frame, for live video.
         least_size: as :class:`~.event_tracker.EventTracker` has it.
+        keeps_plain: whether each event also keeps a clip without anything drawn on it, which `stmem accept` reads where
+            the source cannot be read again.
         ignored: polygons of what of the picture does not count, which films and snapshots show.
         announce: is told what happens as it happens: ``began`` when an event begins, with its first snapshot, and
             ``ended`` when its clip is whole.
@@ -69,17 +72,19 @@ class VideoResults:
         began: datetime | None = None,
         announce: Announce | None = None,
         least_size: float = 0.0,
+        keeps_plain: bool = False,
         ignored: Sequence[Polygon] = (),
     ) -> None:
         self.folder, self.name, self.began = folder, name, began
         self.events: list[dict[str, Any]] = []
         self.num_judged = 0
         self._rate, self._margin, self._films_whole_video = frame_rate, margin, films_whole_video
-        self._announce, self._ignored = announce, ignored
+        self._announce, self._ignored, self._keeps_plain = announce, ignored, keeps_plain
         self._tracker = EventTracker(frame_rate, least_size)
         self._painter: Painter | None = None
         self._films: dict[str, Film] = {}
-        self._before: deque[tuple[float, Image]] = deque()  # annotated frames of the last ``margin`` seconds
+        # Annotated and plain frames of the last ``margin`` seconds.
+        self._before: deque[tuple[float, Image, Image]] = deque()
         self._unfolding: list[Unfolding] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._scores = ScoresTable(folder / SCORES)
@@ -103,10 +108,10 @@ class VideoResults:
             self._film(ANNOTATED, self._painter.annotated_wh).write(annotated, seconds)
         for change in self._tracker.push(judged):
             self._follow(change, judged)
-        self._before.append((seconds, annotated))
+        self._before.append((seconds, annotated, plain))
         while seconds - self._before[0][0] > self._margin:
             self._before.popleft()
-        self._go_on_with_clips(seconds, annotated)
+        self._go_on_with_clips(seconds, annotated, plain)
 
     @property
     def is_alarm(self) -> bool:
@@ -149,8 +154,9 @@ class VideoResults:
 
     def discard(self) -> None:
         """Leave nothing unfinished under a final name; scores so far stay, as ``scores.csv.part``."""
-        for film in [*self._films.values(), *(one.film for one in self._unfolding if one.film is not None)]:
-            film.discard()
+        for film in [*self._films.values(), *(film for one in self._unfolding for film in (one.film, one.plain))]:
+            if film is not None:
+                film.discard()
         self._films, self._unfolding = {}, []
         self._scores.discard()
 
@@ -181,11 +187,17 @@ class VideoResults:
 
     def _follow(self, change: Change, judged: JudgedFrame) -> None:
         if change.what == "began":
-            film = Film(self._clip_of(change.event), self._painter.annotated_wh, self._rate)  # type: ignore[union-attr]
-            for seconds, image in self._before:
+            assert self._painter is not None  # noqa: S101  # there was a frame
+            clip = self._clip_of(change.event)
+            film, plain = Film(clip, self._painter.annotated_wh, self._rate), None
+            if self._keeps_plain and change.event.kind == "abnormal":
+                plain = Film(plain_of(clip), self._painter.size_wh, self._rate)
+            for seconds, image, bare in self._before:
                 film.write(image, seconds)
+                if plain is not None:
+                    plain.write(bare, seconds)
             clip_start = self._before[0][0] if self._before else judged.frame.seconds
-            self._unfolding.append(Unfolding(change.event, judged, film, clip_start))
+            self._unfolding.append(Unfolding(change.event, judged, film, plain, clip_start))
             self._save_snapshot(self._unfolding[-1])
             self._tell("began", self._unfolding[-1])
             return
@@ -194,20 +206,20 @@ class VideoResults:
         if change.what == "peak":
             latest.peak = judged
 
-    def _go_on_with_clips(self, now: float, annotated: Image) -> None:
+    def _go_on_with_clips(self, now: float, annotated: Image, plain: Image) -> None:
         for one in list(self._unfolding):
             if one.film is not None:
                 one.film.write(annotated, now)
+                if one.plain is not None:
+                    one.plain.write(plain, now)
                 if now - one.event.start >= CLIP_SECONDS:
-                    one.film.close()
-                    one.film = None
+                    _close(one)
             if one.is_over and now - one.event.end >= self._margin:
                 self._unfolding.remove(one)
                 self._finish(one)
 
     def _finish(self, one: Unfolding) -> None:
-        if one.film is not None:
-            one.film.close()
+        _close(one)
         self._save_snapshot(one)
         self.events.append(self._described(one))
         self._tell("ended", one)
@@ -245,11 +257,21 @@ class VideoResults:
             about["time"] = self._time_of(one.event.start)
         nearest = self._nearest_of(one)
         about["nearest"] = None if nearest is None else nearest.relative_to(self.folder).as_posix()
+        about["plain"] = plain_of(Path(clip)).as_posix() if self._keeps_plain and one.event.kind == "abnormal" else None
         return about | {"snapshot": clip.replace(".mp4", ".jpg"), "clip": clip, "clip_start": round(one.clip_start, 3)}
 
     def _columns(self) -> list[str]:
         time = [] if self.began is None else ["time"]
-        return ["video", *(field.name for field in fields(Event)), *time, "nearest", "snapshot", "clip", "clip_start"]
+        return [
+            "video",
+            *(field.name for field in fields(Event)),
+            *time,
+            "nearest",
+            "plain",
+            "snapshot",
+            "clip",
+            "clip_start",
+        ]
 
     def _tell(self, what: str, one: Unfolding) -> None:
         if self._announce is not None:
@@ -258,3 +280,16 @@ class VideoResults:
     def _time_of(self, seconds: float) -> str:
         assert self.began is not None  # noqa: S101  # the caller looked
         return (self.began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def plain_of(clip: Path) -> Path:
+    """Return where the clip lies that has nothing drawn on it."""
+    return clip.with_name(f"{clip.stem}_plain{clip.suffix}")
+
+
+def _close(one: Unfolding) -> None:
+    """Finish the clips of an event."""
+    for film in (one.film, one.plain):
+        if film is not None:
+            film.close()
+    one.film = one.plain = None

@@ -68,7 +68,7 @@ def learn_perspective(network: STMemModel, clips: Dataset, prepare: Prepare) -> 
         seen.add(
             {name: values.flatten(0, 1) for name, values in maps.items()}
             | {"speed": speed_map(frames, before), "flow": optical_flow(frames, before)},
-            network.counted(motion[0]),
+            network.exemptions.counted(motion[0]),
         )
     network.head.perspective.learn(seen)
 

@@ -19,7 +19,7 @@ from ..evaluation.calibration import calibrate as calibration_of
 from ..evaluation.decided import alarms, held_level
 from ..evaluation.events import Timeline, false_alarms
 from ..model.calibration import HOURS_PER_DAY, Calibration, as_time
-from ..model.checkpoint import write_recalibrated
+from ..model.checkpoint import NORMAL_VIEW, REGION, accepted_in, read_checkpoint, write_changed
 from ..model.decision import Rule
 from ..model.normal_view import NormalView, Planes
 from ..model.scoring import MEASUREMENTS, ScoreHead
@@ -151,7 +151,7 @@ def calibrate(
     with TemporaryFile(dir=Path(out).parent):  # refused now, not after an hour of video
         pass
     rate, proportion = trained.frame_rate, trained.proportion
-    trained.network.narrow(region_of(trained.image_size, ignore, only, proportion))
+    trained.network.exemptions.narrow(region_of(trained.image_size, ignore, only, proportion))
     read = partial(Reader, wanted=rate, proportion=proportion, frame_rate=frame_rate, rtsp=rtsp)
     seen = _see(trained, found, minutes, read, console)
     if not seen.measured:
@@ -159,12 +159,14 @@ def calibrate(
         raise ValueError(" ".join([msg, *seen.failures]))
     frames, head = seen.as_frames(), trained.network.head
     alarms_before = _alarms(head, before, frames) if before.is_calibrated else None
-    now = _calibrate(head, before, frames, false_alarms_per_day / HOURS_PER_DAY)
+    accepted = [one["peak"] for one in accepted_in(read_checkpoint(ckpt))]
+    now = _calibrate(head, before, frames, false_alarms_per_day / HOURS_PER_DAY, accepted)
     values = now.state() | {f"model.head.{name}": value for name, value in head.state_dict().items()}
-    values["model.region"] = trained.network.region
+    values[REGION] = trained.network.exemptions.region
     normal = None if trained.normal is None else trained.normal.joined(seen.normal_view())
+    entries = {} if normal is None else {NORMAL_VIEW: normal.to_plain()}
     with whole_file(Path(out)) as part:
-        write_recalibrated(Path(ckpt), part, values, now.budget, normal)
+        write_changed(Path(ckpt), part, values, entries, now.budget)
     alarms_now = _alarms(head, now, frames)
     return Recalibration(Path(out), seen.used, alarms_before, alarms_now, now.explain(), seen.failures)
 
@@ -234,10 +236,12 @@ def _add(kept: list[Measured], times: list[float], measured: Measured | None, fr
     times.append(frame.seconds)
 
 
-def _calibrate(head: ScoreHead, before: Calibration, frames: CalibrationFrames, budget: float) -> Calibration:
+def _calibrate(
+    head: ScoreHead, before: Calibration, frames: CalibrationFrames, budget: float, accepted: Sequence[float] = ()
+) -> Calibration:
     """Calibrate on normal frames of which a stream measured only what decides the score."""
     if before.is_calibrated and not math.isnan(float(before.normal_hours)):
-        return recalibrate(head, before, frames, budget)
+        return recalibrate(head, before, frames, budget, accepted)
     lower, upper = head.lower.clone(), head.upper.clone()
     calibration = calibration_of(head, frames, budget)
     calibration.frame_rate.copy_(before.frame_rate)

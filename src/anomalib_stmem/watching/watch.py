@@ -141,7 +141,7 @@ def narrowed(ckpt: Path | str, ignore: str | None, only: str | None) -> "Trained
         )
         raise ValueError(msg)
     trained = TrainedModel.load(ckpt)
-    trained.network.narrow(region_of(trained.image_size, ignore, only, trained.proportion))
+    trained.network.exemptions.narrow(region_of(trained.image_size, ignore, only, trained.proportion))
     return trained
 
 
@@ -251,7 +251,7 @@ class _Watching:
     def _announce(self, state: str, event: dict[str, Any]) -> None:
         folder = next(one.folder for one in reversed(self._watched) if one.source.name == event["video"])
         below = folder.relative_to(self._folder.path)
-        files = [name for name in ("snapshot", "clip", "nearest") if event[name] is not None]
+        files = [name for name in ("snapshot", "clip", "nearest", "plain") if event[name] is not None]
         told = {"state": state} | event | {name: (below / event[name]).as_posix() for name in files}
         self._folder.add_event(told)
         for delivery in self._deliveries.values():

@@ -106,7 +106,16 @@ class Watched:
             began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
             self.results = VideoResults(
-                self.folder, name, rate, films, self._margin, began, self._announce, self._least_size, self._ignored
+                self.folder,
+                name,
+                rate,
+                films,
+                self._margin,
+                began,
+                self._announce,
+                self._least_size,
+                keeps_plain=live,
+                ignored=self._ignored,
             )
         self.verdict, self.seconds = self.verdict if frame.is_late else verdict, frame.seconds
         self.num_judged += verdict is not None
