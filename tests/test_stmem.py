@@ -478,9 +478,10 @@ def test_event_is_accepted_and_forgotten(tmp_path: Path, checkpoint: Path, here:
     video, once, back = noise(tmp_path / "gate.avi"), tmp_path / "once.ckpt", tmp_path / "back.ckpt"
     sensitive = tmp_path / "sensitive.ckpt"
     content = torch.load(checkpoint, weights_only=True)
-    content["state_dict"]["post_processor._image_threshold"].fill_(0.25)
+    content["state_dict"]["post_processor._image_threshold"].fill_(-2.5)
+    content["state_dict"]["post_processor.image_min"].fill_(-5.0)
     content["state_dict"]["post_processor._pixel_threshold"].fill_(0.12)
-    content["state_dict"]["model.appearance.items"][:5] *= 0.1  # near to each other, and far from what is new
+    content["state_dict"]["model.appearance.items"][:5] *= 0.001  # near to each other, and far from what is new
     torch.save(content, sensitive)
     assert "gate: ALARM" in here("watch", video, "--ckpt", sensitive, "--results", tmp_path / "r").said
     done = here("accept", tmp_path / "r", "1", "gate/1", "--ckpt", sensitive, "--out", once)
