@@ -58,6 +58,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "threshold": "",
         "config": {"model": {}, "data": {}},
     }
+    alarms = {"events": 3, "found": 2, "false_alarms": 1, "normal_hours": 0.5, "false_per_hour": 2.0}
+    alarms |= {"median_delay": 0.4, "p90_delay": None, "false_per_hour_interval": [0.0, 6.0]}
+    found = {f"at_{rate}{end}": 50.0 for rate in (1, 10) for end in ("", "_low", "_high")}
+    test |= {"alarms": alarms, "events": {"STMem": found, EVIL: found | {"at_1": None}}}
     test |= {"metrics": {"image_AUROC": 0.987}, "tables": {"none": {"STMem": row}, "centred": {"STMem": row}}}
     (folder / "test").mkdir()
     (folder / "test" / "report.json").write_text(json.dumps(test))
@@ -263,6 +267,35 @@ def test_click_on_an_event_seeks_its_peak(page: webdriver.Chrome) -> None:
     assert time_of(page) == pytest.approx(9.4, abs=0.06)
     assert page.find_element(By.CSS_SELECTOR, "#events [aria-current=true]").get_attribute("data-id") == "2"
     assert "0.69" in page.find_element(By.ID, "now").text
+
+
+def test_page_tells_alarms_and_events_of_a_test(page: webdriver.Chrome) -> None:
+    told = page.find_element(By.ID, "metrics").text
+    assert "events found 2 of 3" in told
+    assert "false alarms per hour 2.0 [0.0, 6.0]" in told
+    assert "delay, half of the events within 0.4 s" in told
+    assert "STMem 50 [50, 50] 50 [50, 50]" in told
+
+
+def test_ticks_make_the_command_that_accepts(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    folder = tmp_path / "my results"
+    record(folder / "gate", range(30, 40), range(80, 95))
+    model = {"file": "models/gate.ckpt", "threshold_basis": "", "options": {}}
+    (folder / "run.json").write_text(json.dumps({"model": model, "started": "", "ended": None, "sources": []}))
+    browser.get(write_page(folder, tmp_path / "page.html").as_uri())
+    assert not browser.find_element(By.ID, "command").is_displayed()
+    boxes = browser.find_elements(By.CSS_SELECTOR, "#events input")
+    assert len(boxes) == 2
+    boxes[1].click()
+    command = browser.find_element(By.ID, "command")
+    assert command.text == f"stmem accept '{folder}' gate/2 --ckpt models/gate.ckpt --out accepted.ckpt"
+    browser.find_element(By.ID, "copy").click()
+    boxes[0].click()
+    assert " gate/2 gate/1 " in command.text
+    boxes[0].click()
+    boxes[1].click()
+    assert not command.is_displayed()
+    assert browser.get_log("browser") == []
 
 
 def test_keys(page: webdriver.Chrome) -> None:

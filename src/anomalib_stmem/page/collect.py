@@ -63,6 +63,7 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
     videos = [_video(folder, results, media) for folder in folders]
     return {
         "title": "/".join(part for part in results.parts[-3:] if part != "/") or results.resolve().name,
+        "results": str(results),
         "threshold": THRESHOLD,
         "strip": STRIP,
         "videos": videos,

@@ -158,11 +158,38 @@ function listEvents() {
         : make("span");
       const button = make("button", { type: "button", "data-id": event.id }, picture, words, like);
       button.addEventListener("click", () => seek(event.peak));
-      return make("li", {}, button);
+      return make("li", {}, button, canBeAccepted(event) ? tick(event) : null);
     }),
   );
   if (!video.events.length) $("events").append(make("li", {}, "No score was above the threshold."));
 }
+
+// What `stmem accept` needs: a watch of one checkpoint; what is wrong with the camera itself is not accepted.
+const watched = data.runs.length === 1 ? data.runs[0] : null;
+const canBeAccepted = (event) => watched !== null && String(watched.model.file).endsWith(".ckpt") && event.kind !== "camera";
+const normal = new Set();
+
+function tick(event) {
+  const name = `${event.video}/${event.id}`;
+  const box = make("input", { type: "checkbox" });
+  box.checked = normal.has(name);
+  box.addEventListener("change", () => {
+    box.checked ? normal.add(name) : normal.delete(name);
+    tellCommand();
+  });
+  return make("label", {}, box, "This is normal");
+}
+
+function tellCommand() {
+  const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  const words = ["stmem", "accept", data.results, ...normal, "--ckpt", String(watched.model.file), "--out", "accepted.ckpt"];
+  $("command").textContent = words.map(quoted).join(" ");
+  $("normal").hidden = !normal.size;
+}
+$("copy").addEventListener("click", () => {
+  getSelection().selectAllChildren($("command"));
+  document.execCommand("copy"); // the clipboard's own interface is not there in a page from a file
+});
 
 function step(direction) {
   const now = moment(), events = video.events;
@@ -255,12 +282,34 @@ function list(facts) {
 
 const UNDEFINED = "not defined: it needs both normal and abnormal frames, or masks";
 
+const figure = (value, digits, unit = "") => (value === null || value === undefined ? "-" : value.toFixed(digits) + unit);
+
+function tellAlarms(alarms) {
+  const [low, high] = alarms.false_per_hour_interval;
+  return table(["at the default threshold", ""], [
+    ["events found", `${alarms.found} of ${alarms.events}`],
+    ["false alarms", `${alarms.false_alarms} in ${(60 * alarms.normal_hours).toFixed(1)} min of normal video`],
+    ["false alarms per hour", `${figure(alarms.false_per_hour, 1)} [${figure(low, 1)}, ${figure(high, 1)}]`],
+    ["delay, half of the events within", figure(alarms.median_delay, 1, " s")],
+    ["delay, nine of ten within", figure(alarms.p90_delay, 1, " s")],
+  ]);
+}
+
+function tellEvents(scores) {
+  const found = (row, rate) => `${figure(row[`at_${rate}`], 0)} [${figure(row[`at_${rate}_low`], 0)}, ${figure(row[`at_${rate}_high`], 0)}]`;
+  const rows = Object.entries(scores).map(([name, row]) => [name, found(row, 1), found(row, 10)]);
+  const whole = table(["score", "at 1 false alarm per hour", "at 10"], rows);
+  return make("details", { open: "" }, make("summary", {}, "Events found, in %"), whole);
+}
+
 function tellMetrics() {
   const place = $("metrics");
   if (!data.tests.length) place.append(make("p", {}, "No ground truth, so no metrics: `anomalib test` measures where there is."));
   for (const test of data.tests) {
     place.append(make("h3", {}, `${test.dataset}: ${test.frames_judged} frames of ${plural(test.videos, "video")}, ${test.frames_abnormal} abnormal`));
     place.append(table(["metric", "value"], Object.entries(test.metrics).map(([name, value]) => [name, value === null ? UNDEFINED : value.toFixed(4)])));
+    if (test.alarms) place.append(tellAlarms(test.alarms));
+    if (test.events) place.append(tellEvents(test.events));
     for (const [smoothing, scores] of Object.entries(test.tables)) {
       const columns = { none: "no normalisation", calibrated: "calibrated (live)", running: "running", per_video: "per video*" };
       const rounded = (value, digits) => (value === null ? "-" : value.toFixed(digits));
