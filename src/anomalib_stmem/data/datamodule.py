@@ -28,6 +28,7 @@ from ..video.recorded import Video, open_video
 from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
 from .labels import LabelledVideo, without_gaps
+from .new_frames import without_repeats
 from .order import ClipOrder, Share
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ HOLD_OUT_EVERY = 6  # videos; a fixed rule, because a random one would differ be
 class ClipData(AnomalibVideoDataModule):
     """Clips of a fixed camera: normal videos to train on, others to judge. The base of every layout.
 
-    Validation data is normal, and calibrates the scores. By default every sixth training video is held out for it (the
+    Frames of normal video that repeat the one before are left out. Validation data is normal, and calibrates the
+    scores. By default every sixth training video is held out for it (the
     last one if there are fewer; the last sixth of the frames if there is one).
 
     Args:
@@ -178,6 +180,8 @@ class ClipData(AnomalibVideoDataModule):
         """Make training and validation data."""
         videos = self.training_videos()
         _refuse_abnormal(videos)
+        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
+            videos = list(pool.map(partial(without_repeats, rate=self.frame_rate), videos))
         kept, held = hold_out(videos)
         if self.val_split_mode != ValSplitMode.FROM_TRAIN:
             kept = videos
