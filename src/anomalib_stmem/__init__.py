@@ -11,7 +11,7 @@ Imports go down this list, never up:
 ``runtime``          trained model -> verdicts frame by frame, by torch, ONNX Runtime or OpenVINO; export
 ``shell``            what anomalib's trainer calls: batches, post-processor, pictures, records
 ``lightning_model``  ``STMem``, the model that anomalib trains
-``watching``         ``stmem watch`` and ``calibrate``: sources -> events as they happen, or a new threshold
+``watching``         ``stmem watch``, ``calibrate``, ``accept``: sources -> events, or a model that knows more
 ``page``             ``stmem report``: results -> one HTML page
 ``comparison``       ``anomalib benchmark`` on video, and the control as a model
 ``demo``             ``stmem demo``: all of it on a drawn scene
@@ -46,7 +46,11 @@ _HOME = {
     "Frame": ".video.frame",
     "JudgedFrame": ".results.judged_frame",
     "VideoResults": ".results.video_results",
+    "accept": ".watching.accept",
+    "accepted": ".watching.accept",
     "calibrate": ".watching.calibrate",
+    "forget": ".watching.accept",
+    "snapshot": ".watching.snapshot",
     "watch": ".watching.watch",
     "write_page": ".page.page",
     "FrameDifference": ".comparison.frame_difference",
@@ -74,7 +78,11 @@ __all__ = [
     "VideoPaths",
     "VideoResults",
     "WalkwayDemo",
+    "accept",
+    "accepted",
     "calibrate",
+    "forget",
+    "snapshot",
     "watch",
     "write_page",
     "write_scene",

@@ -227,7 +227,8 @@ class PictureCheck:
 
     def _wrong(self, picture: Planes) -> Iterator[Trouble]:
         figures, least, most = measure(picture), self._normal.least, self._normal.most
-        if figures.structure < UNIFORM and max(cv2.meanStdDev(plane)[1].item() for plane in picture) < UNIFORM:
+        uniform = min(UNIFORM, COVERED * least.structure)  # unless normal video shows nothing either
+        if figures.structure < uniform and max(cv2.meanStdDev(plane)[1].item() for plane in picture) < UNIFORM:
             yield "dark" if float(picture.max()) < DARKNESS else "blinded" if figures.blown > 0.5 else "no signal"
         if figures.brightness < DARK * least.brightness and figures.structure < DARK * least.structure:
             yield "dark"
