@@ -9,6 +9,7 @@ from anomalib_stmem.evaluation.calibration import (
     calibrate,
     recalibrate,
     summary_of_maps,
+    sure_gap,
     usual_score,
 )
 from anomalib_stmem.evaluation.decided import decide
@@ -72,6 +73,16 @@ def test_training_video_counts_as_if_it_had_not_been_trained_on(head: ScoreHead)
     highest = float(head(everything.measurements).max())
     assert float(both.highest) == pytest.approx(highest, rel=0.05)
     assert float(both.highest) > float(alone.highest)
+
+
+def test_gap_to_unseen_video_counts_as_far_as_it_is_more_than_chance() -> None:
+    seen = torch.tensor([[1.0, 1.0], [3.0, 1.2]])
+    error = float(seen[:, 0].std()) * (1 / 2 + 1 / 1) ** 0.5
+    found = sure_gap(seen, torch.tensor([[4.0, 0.1]]))
+    assert float(found[0]) == pytest.approx(4.0 - 2.0 - error)
+    assert float(found[1]) == pytest.approx(-1.0 + float(seen[:, 1].std()) * (3 / 2) ** 0.5, rel=1e-4)
+    assert float(sure_gap(seen, torch.tensor([[3.0, 1.1]]))[0]) == 0
+    assert float(sure_gap(seen[:1], torch.tensor([[4.0, 0.1]]))[0]) == 3.0  # of one video nothing tells what is chance
 
 
 def test_more_video_moves_a_threshold_and_what_was_seen_before_still_counts(head: ScoreHead) -> None:

@@ -63,6 +63,6 @@ def test_a_saved_decision_goes_on_as_if_nothing_had_been() -> None:
         assert one.level == two.level
 
 
-@pytest.mark.parametrize(("rate", "frames"), [(1.0, 3), (2.5, 3), (5.0, 5), (10.0, 9), (25.0, 21), (30.0, 25)])
-def test_number_of_frames_is_odd_and_follows_the_rate(rate: float, frames: int) -> None:
+@pytest.mark.parametrize(("rate", "frames"), [(1.0, 9), (2.5, 9), (10.0, 9), (15.0, 13), (25.0, 21), (30.0, 25)])
+def test_number_of_frames_is_odd_nine_at_least_and_follows_the_rate(rate: float, frames: int) -> None:
     assert frames_at(rate) == frames

@@ -158,18 +158,38 @@ def values_of(tail: Tail, threshold: float) -> dict[str, Tensor]:
 
 def _levels_as_unseen(head: ScoreHead, trained_on: CalibrationFrames, unseen: CalibrationFrames) -> NDArray[np.float64]:
     """Return the levels that video would have had if the network had not been trained on it."""
-    parts = [part.measurements.to(head.lower) for part in (trained_on, unseen)]
-    seen, fresh = (head.by_source(part) for part in parts)
-    judged, of_fresh = (_judged(head, scores, part) for scores, part in zip((seen, fresh), parts, strict=True))
-    shifted = (seen - judged.mean(0)) / _deviation(judged) * _deviation(of_fresh) + of_fresh.mean(0)
-    shifted = torch.where(head.can_judge(parts[0])[:, None], shifted, seen)
-    return _levels(head.of_sources(shifted), trained_on.timeline)
+    measured = trained_on.measurements.to(head.lower)
+    seen, can = head.by_source(measured), head.can_judge(measured)
+    mean = (seen[can] if bool(can.any()) else seen).mean(0)
+    (means, spreads), (fresh_means, fresh_spreads) = (_by_video(head, part) for part in (trained_on, unseen))
+    shifted = (seen - mean) * sure_gap(spreads, fresh_spreads).exp() + mean + sure_gap(means, fresh_means)
+    return _levels(head.of_sources(torch.where(can[:, None], shifted, seen)), trained_on.timeline)
 
 
-def _judged(head: ScoreHead, scores: Tensor, measurements: Tensor) -> Tensor:
-    """Leave out the frames that cannot be judged, unless that is all of them."""
-    can = head.can_judge(measurements)
-    return scores[can] if bool(can.any()) else scores
+def _by_video(head: ScoreHead, frames: CalibrationFrames) -> tuple[Tensor, Tensor]:
+    """Return mean and logarithm of the deviation of each source in each video: ``(videos, sources)`` each.
+
+    Frames that cannot be judged are left out, unless a video has no others.
+    """
+    measured = frames.measurements.to(head.lower)
+    scores, can = head.by_source(measured), head.can_judge(measured)
+    videos = torch.from_numpy(frames.timeline.videos).to(scores.device)
+    own = [(videos == video, (videos == video) & can) for video in videos.unique()]
+    parts = [scores[judged] if int(judged.sum()) > 1 else scores[every] for every, judged in own]
+    deviations = [part.std(0, unbiased=False).clamp_min(1e-6) for part in parts]
+    return torch.stack([part.mean(0) for part in parts]), torch.stack(deviations).log()
+
+
+def sure_gap(seen: Tensor, fresh: Tensor) -> Tensor:
+    """Return how far ``(videos, sources)`` figures of fresh videos are above those of seen ones, as far as it is sure.
+
+    Hours of a day differ; only what is more than the standard error of that difference tells of the training.
+    """
+    gap = fresh.mean(0) - seen.mean(0)
+    if len(seen) < 2:
+        return gap
+    error = seen.std(0) * math.sqrt(1 / len(seen) + 1 / len(fresh))
+    return gap.sign() * (gap.abs() - error).clamp_min(0)
 
 
 def _levels(scores: Tensor, timeline: Timeline) -> NDArray[np.float64]:
@@ -177,10 +197,6 @@ def _levels(scores: Tensor, timeline: Timeline) -> NDArray[np.float64]:
     raw = scores.cpu().double().numpy()
     level = levels(raw, timeline)
     return level if np.isfinite(level).any() else raw
-
-
-def _deviation(scores: Tensor) -> Tensor:
-    return scores.std(0, unbiased=False).clamp_min(1e-6)
 
 
 def usual_score(normal: Tensor, threshold: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ SECONDS = 0.8  # of video whose scores are looked at (docs/results.md, "From sco
 HELD = 0.75  # of the way from a usual score to ``on`` lies ``off``
 OFF = 0.4  # the same on the calibrated scale, on which a usual score is 0.25 and the threshold 0.5
 LOW = 0.0  # no calibrated score is lower
-LEAST_FRAMES = 3  # of which the median leaves one out
+LEAST_FRAMES = 9  # at any rate: fewer say too little (docs/results.md, "Hours of a room")
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,25 @@ import torch
 from torch import Tensor, nn
 
 LEAST_DEVIATION = 1e-2  # of a source's scores, as a share of their mean
+RARE = 0.999  # share of normal frames that are below the top of a source
+TOP = 3.09  # of them, in standard deviations, if scores were normally distributed
 
 
 class Fusion(nn.Module):
-    """``S = log sum_i exp(z_i)``, ``z_i`` the score of source ``i`` in standard deviations above its mean.
+    """``S = log sum_i exp(z_i)``, ``z_i`` the score of source ``i`` in units above its mean.
 
-    Mean and deviation are those of normal video that nothing was trained on. A source that is far above its usual
-    scores decides; one that is not adds next to nothing, so a source that separates nothing cannot hide another.
+    Mean and unit are those of normal video that nothing was trained on. The unit is the standard deviation, or what
+    brings the top of normal scores to where it would be in a normal distribution: a source that is now and then far
+    above its mean in normal video would otherwise set the threshold alone, and hide the others. A source that is far
+    above its usual scores decides; one that is not adds next to nothing, so a source that separates nothing cannot hide
+    another.
 
     Args:
         sources: their names; ``motion`` is the score of Eq. (16).
     """
 
     mean: Tensor  # (len(sources),)
-    deviation: Tensor  # (len(sources),)
+    deviation: Tensor  # (len(sources),): the unit
     highest: Tensor  # (len(sources),): greatest z of normal video
     peak: Tensor  # (len(sources),): highest value of a usual map
 
@@ -38,11 +43,12 @@ class Fusion(nn.Module):
         return (scores - self.mean) / self.deviation
 
     def calibrate(self, scores: Tensor) -> None:
-        """Take means and deviations from ``(n, len(sources))`` scores of normal frames."""
+        """Take means and units from ``(n, len(sources))`` scores of normal frames."""
         self.mean.copy_(scores.mean(dim=0))
+        top = (torch.quantile(scores, RARE, dim=0) - self.mean) / TOP
         # Below a hundredth of the mean it is rounding, which no two runtimes share.
         least = (LEAST_DEVIATION * self.mean.abs()).clamp_min(1e-6)
-        self.deviation.copy_(torch.maximum(scores.std(dim=0, unbiased=False), least))
+        self.deviation.copy_(torch.stack([scores.std(dim=0, unbiased=False), top, least]).amax(dim=0))
         self.highest.copy_(self.standardised(scores).amax(dim=0))
 
     def fuse_maps(self, maps: list[Tensor]) -> Tensor:

@@ -14,6 +14,10 @@ from torch import Tensor
 CELL = 8  # pixels that are averaged before light is compared: shaking and noise hardly count then
 ACROSS = 8  # such cells that even a small picture is cut into, each way
 ROUNDS = 3  # of weighing anew
+LAMP_ROUNDS = 5
+FAINT = 0.004  # of brightness: a grey level
+PARTS = 6  # of the picture's height, within which a lamp lights all alike
+BRIGHTER = 1.6  # that a lamp makes a part of the picture at most, from one frame to the next
 SMALLEST = 64  # pixels on a side, of a picture in which a shift can be told
 FARTHEST = 6  # pixels that a picture is moved back at most
 FINE = 2  # pixels that are averaged before a shift is looked for
@@ -25,14 +29,21 @@ LEAST = 1e-6
 
 
 def steady_light(frames: Tensor, before: Tensor) -> Tensor:
-    """Return frames in the light of the frames before: without gain and offset of each channel.
+    """Return frames in the light of the frames before.
+
+    Without gain and offset of each channel, and without what a lamp, a headlight or a cloud does to a part of the
+    picture: a gain that is smooth from place to place.
 
     Args:
         frames: ``(n, c, h, w)`` in [-1, 1].
         before: the frames before them.
     """
-    cell = max(1, min(CELL, frames.shape[-2] // ACROSS, frames.shape[-1] // ACROSS))
-    now, then = (F.avg_pool2d(part, cell) for part in (frames, before))
+    return _without_lamps(_in_light_of(frames, before), before)
+
+
+def _in_light_of(frames: Tensor, before: Tensor) -> Tensor:
+    """Take gain and offset of each channel out of the whole picture."""
+    now, then = _in_cells(frames, before)
     weight = torch.ones_like(now)
     gain, offset = torch.ones_like(now[..., :1, :1]), torch.zeros_like(now[..., :1, :1])
     for _ in range(ROUNDS):
@@ -44,6 +55,32 @@ def steady_light(frames: Tensor, before: Tensor) -> Tensor:
         offset = mean_now - gain * mean_then
         weight = _weights(now - gain * then - offset)
     return (frames - offset) / gain.clamp(0.5, 2.0)
+
+
+def _without_lamps(frames: Tensor, before: Tensor) -> Tensor:
+    """Take a smooth gain out of the brightness, which is all channels together."""
+    now, then = ((part.mean(dim=1, keepdim=True) + 1) / 2 for part in _in_cells(frames, before))
+    gain = weight = torch.ones_like(now)
+    for _ in range(LAMP_ROUNDS):
+        gain = (_around(weight * then * now) + LEAST) / (_around(weight * then * then) + LEAST)
+        rest = (now - gain * then).abs()
+        weight = 1 / (1 + (rest / (_around(rest) + FAINT)).square()).square()
+    smooth = F.interpolate(gain.clamp(1 / BRIGHTER, BRIGHTER), frames.shape[-2:], mode="bilinear")
+    return (frames + 1) / smooth - 1
+
+
+def _in_cells(frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    cell = max(1, min(CELL, frames.shape[-2] // ACROSS, frames.shape[-1] // ACROSS))
+    return F.avg_pool2d(frames, cell), F.avg_pool2d(before, cell)
+
+
+def _around(maps: Tensor) -> Tensor:
+    """Average over the part of the picture around each place, a triangle each way; less at the border."""
+    size = max(1, maps.shape[-2] // PARTS) // 2 * 2 + 1
+    for _ in range(2):
+        rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0))
+        maps = F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2))
+    return maps
 
 
 def view_of(frames: Tensor) -> Tensor:
@@ -62,7 +99,7 @@ def steady_place(frames: Tensor, view: Tensor) -> Tensor:
     if min(frames.shape[-2:]) < SMALLEST:
         return frames
     now = view_of(frames)
-    then = steady_light(view.expand_as(now), now)
+    then = _in_light_of(view.expand_as(now), now)
     right = down = torch.zeros_like(now[..., :1, :1])
     for cell in STEPS:  # from coarse to fine; each looks at what is left
         moved = _moved(now, right, down, FARTHEST / FINE)
