@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anomalib_stmem.model.steady import steady_light, steady_place, view_of
+from anomalib_stmem.model.steady import steady_light, steady_place, view_of, without_lamps
 
 SIZE = 96, 128
 
@@ -54,6 +54,30 @@ def test_each_channel_has_a_light_of_its_own() -> None:
 def test_an_unchanged_light_is_left_as_it_is() -> None:
     before, now = with_person(scene(), 40), with_person(scene(), 46)
     assert rms(steady_light(now, before) - now) < 0.01
+
+
+def lit(picture: Tensor, strength: float, x: float = 0.7) -> Tensor:
+    """A lamp lights a part of a picture."""
+    height, width = picture.shape[-2:]
+    rows, columns = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    lamp = strength * torch.exp(-((columns - x) ** 2 + (rows - 0.4) ** 2) / 0.09)
+    return (picture + 1) * (1 + lamp) - 1
+
+
+@pytest.mark.parametrize("strength", [0.5, -0.4])
+def test_a_light_that_sweeps_through_a_part_of_the_picture_is_taken_out(strength: float) -> None:
+    before, now = (lit(with_person(scene(), left), strength) for left in (20, 26))
+    swept = lit(with_person(scene(), 26), strength, x=0.66)
+    assert rms(without_lamps(swept, before) - now) < 0.6 * rms(swept - now)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (64, 128)])
+def test_somebody_in_a_small_picture_is_no_lamp(size: tuple[int, int]) -> None:
+    small = torch.nn.functional.interpolate(scene(), size, mode="area")
+    now = small.clone()
+    now[..., size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 3] = -0.9
+    change = (steady_light(now, small) - small).abs().mean()
+    assert float(change) > 0.7 * float((now - small).abs().mean())
 
 
 @pytest.mark.parametrize("shift", [(0.6, 0.4), (1.0, -0.7), (-2.0, 1.5), (4.5, 3.0)])

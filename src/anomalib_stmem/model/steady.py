@@ -16,7 +16,7 @@ ACROSS = 8  # such cells that even a small picture is cut into, each way
 ROUNDS = 3  # of weighing anew
 LAMP_ROUNDS = 5
 FAINT = 0.004  # of brightness: a grey level
-PARTS = 6  # of the picture's height, within which a lamp lights all alike
+LIT = 5  # cells, each way, that a lamp lights alike; somebody who passes is smaller
 BRIGHTER = 1.6  # that a lamp makes a part of the picture at most, from one frame to the next
 SMALLEST = 64  # pixels on a side, of a picture in which a shift can be told
 FARTHEST = 6  # pixels that a picture is moved back at most
@@ -38,7 +38,7 @@ def steady_light(frames: Tensor, before: Tensor) -> Tensor:
         frames: ``(n, c, h, w)`` in [-1, 1].
         before: the frames before them.
     """
-    return _without_lamps(_in_light_of(frames, before), before)
+    return without_lamps(_in_light_of(frames, before), before)
 
 
 def _in_light_of(frames: Tensor, before: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def _in_light_of(frames: Tensor, before: Tensor) -> Tensor:
     return (frames - offset) / gain.clamp(0.5, 2.0)
 
 
-def _without_lamps(frames: Tensor, before: Tensor) -> Tensor:
+def without_lamps(frames: Tensor, before: Tensor) -> Tensor:
     """Take a smooth gain out of the brightness, which is all channels together."""
     now, then = ((part.mean(dim=1, keepdim=True) + 1) / 2 for part in _in_cells(frames, before))
     gain = weight = torch.ones_like(now)
@@ -76,10 +76,9 @@ def _in_cells(frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
 
 def _around(maps: Tensor) -> Tensor:
     """Average over the part of the picture around each place, a triangle each way; less at the border."""
-    size = max(1, maps.shape[-2] // PARTS) // 2 * 2 + 1
     for _ in range(2):
-        rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0))
-        maps = F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2))
+        rows = F.avg_pool2d(maps, (LIT, 1), stride=1, padding=(LIT // 2, 0))
+        maps = F.avg_pool2d(rows, (1, LIT), stride=1, padding=(0, LIT // 2))
     return maps
 
 
