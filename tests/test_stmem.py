@@ -282,6 +282,28 @@ def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callab
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_calibration_that_is_stopped_says_what_it_rests_on(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anomalib_stmem.watching.calibrate import MeasuringStream
+
+    seen, push = [], MeasuringStream.push
+
+    def stopped(stream: MeasuringStream, image: np.ndarray) -> object:
+        seen.append(image)
+        if len(seen) == 60:
+            signal.raise_signal(signal.SIGINT)
+        return push(stream, image)
+
+    monkeypatch.setattr(MeasuringStream, "push", stopped)
+    first, second = noise(tmp_path / "monday.avi", 120), noise(tmp_path / "tuesday.avi")
+    done = here("calibrate", first, second, "--ckpt", checkpoint, "--out", "gate.ckpt")
+    assert done.status == 0, done.wrong
+    assert "monday: 6 s, 55 frames, stopped before its end." in done.said
+    assert "tuesday: nothing was used." in done.said
+    assert TrainedModel.load(tmp_path / "gate.ckpt").is_calibrated
+
+
 def test_calibration_is_that_of_a_validation(tmp_path: Path, scene: Path, checkpoint: Path) -> None:
     """The same threshold and scale that `anomalib validate` finds on the same frames, where none was before."""
     from lightning.pytorch import Trainer

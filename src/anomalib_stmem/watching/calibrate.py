@@ -44,12 +44,14 @@ class Used:
     name: str
     seconds: float  # of its video
     num_frames: int  # judged
+    is_whole: bool = True  # whether nothing stopped it before its end
 
     def __str__(self) -> str:
         """Say it."""
         if not self.num_frames:
             return f"{self.name}: nothing was used"
-        return f"{self.name}: {as_time(self.seconds / 3600)}, {self.num_frames} frames"
+        stopped = "" if self.is_whole else ", stopped before its end"
+        return f"{self.name}: {as_time(self.seconds / 3600)}, {self.num_frames} frames{stopped}"
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ def _see(
                 progress.update(task, completed=share, total=1.0 if share is not None else None, says=says)
                 if minutes is not None and frame.seconds >= 60 * minutes:
                     break
+            is_whole = reader.is_live or reader.has_ended or not stopping.is_set()
             reader.stop()
             reader.wait()
             # One rate for all its frames: a live rate wavers, and their order must not.
@@ -215,7 +218,7 @@ def _see(
             seen.videos += [number] * len(times)
             seen.frames += [round(seconds * rate) for seconds in times]
             seen.rates += [rate] * len(times)
-            seen.used.append(Used(source.name, len(times) / rate, len(times)))
+            seen.used.append(Used(source.name, len(times) / rate, len(times), is_whole))
             if reader.error is not None:
                 seen.failures.append(str(reader.error))
     return seen
