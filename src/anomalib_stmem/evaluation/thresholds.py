@@ -19,6 +19,7 @@ from .events import Timeline, event_numbers
 PEAKS = 30  # from which the tail is fitted
 SHAPES = (-0.5, 0.2)  # between which the shape of the tail is kept: so few peaks would allow any
 DRAWS = 1000  # of the bootstrap
+ALIKE = 2.0  # shape of the gamma distribution of how busy other hours are (docs/results.md, "Hours of a room")
 SURE = 0.9  # probability that an interval holds the truth
 
 Array = NDArray[np.float64]
@@ -70,13 +71,14 @@ class Tail:
     def interval(self, threshold: float) -> tuple[float, float]:
         """Return between which false alarms per hour the truth is with probability :data:`SURE`.
 
-        By drawing the number of peaks, and peaks with replacement. Where nothing is above the threshold in any draw, it
+        By drawing how busy other hours are, the number of peaks, and peaks with replacement. Where nothing is above the threshold in any draw, it
         is the rule of three that says what the video is too short to tell.
         """
         rng, count = np.random.default_rng(0), len(self.peaks)
         rates = np.zeros(DRAWS)
         for draw in range(DRAWS):
-            drawn = rng.choice(self.peaks, rng.poisson(count)) if count else self.peaks
+            busy = rng.gamma(ALIKE) / ALIKE
+            drawn = rng.choice(self.peaks, rng.poisson(busy * count)) if count else self.peaks
             rates[draw] = Tail(drawn, self.base, self.hours).rate(threshold) if len(drawn) else 0.0
         low, high = np.quantile(rates, ((1 - SURE) / 2, (1 + SURE) / 2))
         unseen = -math.log((1 - SURE) / 2) / self.hours if not (self.peaks > threshold).any() else 0.0
