@@ -71,8 +71,8 @@ class Tail:
     def interval(self, threshold: float) -> tuple[float, float]:
         """Return between which false alarms per hour the truth is with probability :data:`SURE`.
 
-        By drawing how busy other hours are, the number of peaks, and peaks with replacement. Where nothing is above the threshold in any draw, it
-        is the rule of three that says what the video is too short to tell.
+        By drawing how busy other hours are, the number of peaks, and peaks with replacement. Where no peak is above the
+        threshold, it is the rule of three that says what the video is too short to tell.
         """
         rng, count = np.random.default_rng(0), len(self.peaks)
         rates = np.zeros(DRAWS)
