@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from trained import calibrated
+
+from anomalib_stmem import FrameStream
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -78,3 +81,34 @@ def test_looks() -> None:
     command = [sys.executable, BENCHMARKS / "looks.py", "--size", "32", "32", "--frames", "20", "--backends", "torch"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "with looks" in done.stdout
+
+
+def test_each_nuisance_shows_frames_of_the_video_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    kinds = importlib.import_module("nuisance_kinds")
+    images = [np.random.default_rng(0).integers(40, 200, (48, 64, 3), np.uint8)] * 60  # six seconds of a still picture
+    for name, nuisance in (kinds.NUISANCES | kinds.TROUBLES).items():
+        shown = nuisance(kinds.shown_at(images, 10.0), 10.0, np.random.default_rng(0))
+        assert 0.8 * len(images) < len(shown) <= len(images), name
+        assert {(one.image.shape, one.image.dtype) for one in shown} == {((48, 64, 3), np.dtype(np.uint8))}, name
+        assert [one.number for one in shown] == sorted(one.number for one in shown), name
+        seconds = [one.seconds for one in shown]
+        assert seconds == sorted(seconds), name
+        same = {"clean", "lost frames", "repeated frames", "late frames", "frozen"}  # what they do is to time
+        assert (np.abs(shown[-1].image.astype(int) - images[0]).max() > 2) == (name not in same), name
+
+
+def test_nuisances_are_judged_as_a_watch_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    suite, kinds = (importlib.import_module(name) for name in ("nuisances", "nuisance_kinds"))
+    model = calibrated(image_size=(16, 24), appearance=False).trained
+    images = list(np.random.default_rng(0).integers(0, 256, (30, 20, 30, 3), np.uint8))
+    images = [np.where(np.arange(30)[None, :, None] < 6, one, images[0]) for one in images]
+    stream, shown = FrameStream(model), kinds.shown_at(images, 25.0)
+    scores, alarms, told = suite.judge(stream, shown, len(images), 25.0)
+    stream.reset()
+    verdicts = [stream.push(image) for image in images]
+    np.testing.assert_allclose(scores[5:], [verdict.score for verdict in verdicts[5:]], atol=1e-6)
+    assert alarms[5:].tolist() == [verdict.is_anomalous for verdict in verdicts[5:]]
+    assert np.isnan(scores[:5]).all()
+    assert not told
