@@ -157,12 +157,13 @@ def blinding(image: Floats, _: float, __: np.random.Generator) -> Floats:
     return image + 400 * light[..., None]
 
 
-def hand(image: Floats, _: float, __: np.random.Generator) -> Floats:
+def hand(image: Floats, _: float, rng: np.random.Generator) -> Floats:
     """Hold a hand before the lens."""
     height, width = image.shape[:2]
     soft = cv2.GaussianBlur(np.random.default_rng(0).random((height, width)).astype(np.float32), (0, 0), height / 6)
     soft = 90 + 12 * (soft - soft.mean()) / soft.std()
-    return soft[..., None] * np.array([0.7, 0.8, 1.0], np.float32)
+    grain = rng.normal(0, 1.0, (height, width, 1)).astype(np.float32)  # of the camera, which still sees something
+    return soft[..., None] * np.array([0.7, 0.8, 1.0], np.float32) + grain
 
 
 def one_colour(image: Floats, _: float, __: np.random.Generator) -> Floats:

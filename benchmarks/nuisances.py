@@ -74,7 +74,7 @@ def judge(
         if frame.follows_gap and frame.index:
             stream.reset()
         verdict = None if frame.frozen_since is not None else stream.push(frame.image)
-        trouble = stream.trouble if frame.frozen_since is None else "frozen"
+        trouble = stream.trouble or ("frozen" if frame.frozen_since is not None else None)
         if trouble is not None:
             told[trouble] += 1
         if verdict is None and not frame.is_late:

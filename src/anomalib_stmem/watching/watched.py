@@ -124,7 +124,8 @@ class Watched:
         self.num_not_judged += verdict is None and not frame.is_late and frame.frozen_since is None
         self._judged_at.append(time.monotonic())
         self._latest, self._latest_at = frame, time.monotonic()
-        self._follow(frame, verdict, "frozen" if frame.frozen_since is not None else trouble)
+        # A picture of one colour stands still, too, and is told once.
+        self._follow(frame, verdict, trouble or ("frozen" if frame.frozen_since is not None else None))
         if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
             self._check_rate()
 
@@ -142,7 +143,9 @@ class Watched:
         assert self.results is not None  # noqa: S101  # there was a frame
         if camera is not None and camera != self._camera:
             lasts = LOST_AFTER if frame is not self._latest else TOLD_AFTER
-            began = frame.seconds - lasts if frame.frozen_since is None else frame.frozen_since
+            began = (
+                frame.frozen_since if camera == "frozen" and frame.frozen_since is not None else frame.seconds - lasts
+            )
             self._camera_since = max(0.0, began)
         self._camera = camera
         self.results.push(JudgedFrame(frame, verdict, camera=camera, camera_since=self._camera_since))
