@@ -28,7 +28,7 @@ def peaks_of(folder: Path) -> list[float]:
     found = []
     for path in folder.rglob("scores.csv"):
         frames = pd.read_csv(path)
-        found += frames.groupby((frames.seconds / GAP).astype(int)).level.max().tolist()
+        found += frames.groupby((frames.seconds / GAP).astype(int))["level"].max().tolist()
     return sorted(found, reverse=True)
 
 
@@ -68,7 +68,9 @@ def main() -> None:
             level = peaks_of(folder / "default")[2 * options.events]
             ckpt = lowered(options.ckpt, level, folder / "lowered.ckpt")
             found = watch(sources, ckpt, folder / "watch", **reading)
-        events = pd.concat([pd.read_csv(path) for path in found.folder.rglob("events.csv")], ignore_index=True)
+        events = pd.concat(
+            [pd.read_csv(path, dtype={"video": str}) for path in found.folder.rglob("events.csv")], ignore_index=True
+        )
         events = events.sort_values("score", ascending=False)[: options.events]
         began = time.perf_counter()
         names = [f"{event.video}/{event.id}" for event in events.itertuples()]
