@@ -215,3 +215,22 @@ def test_two_runs_at_once_never_share_a_folder(tmp_path: Path) -> None:
         found = list(pool.map(lambda _: new_folder(tmp_path / "watch", "run.json"), range(64)))
     assert len(set(found)) == 64
     assert tmp_path / "watch" in found
+
+
+def test_live_event_keeps_a_clip_without_anything_drawn_on_it(tmp_path: Path) -> None:
+    results = VideoResults(tmp_path, "gate", 10.0, films_whole_video=False, keeps_plain=True)
+    for index in range(60):
+        alarm = 20 <= index < 30
+        shown = np.full((12, 16), 0.8 if alarm else 0.2, np.float32)
+        verdict = Verdict(index, 0.8 if alarm else 0.2, alarm, shown)
+        results.push(JudgedFrame(Frame(index, index / 10, np.full((48, 64, 3), 90, np.uint8)), verdict))
+    results.close()
+    (event,) = results.events
+    assert event["plain"] == "events/0001_plain.mp4"
+    frames = {}
+    for name in ("clip", "plain"):
+        capture = cv2.VideoCapture(str(tmp_path / event[name]))
+        frames[name] = [image for read, image in iter(capture.read, (False, None)) if read]
+    assert len(frames["plain"]) == len(frames["clip"]) > 30
+    assert np.abs(frames["plain"][25].astype(int) - 90).max() < 6
+    assert frames["clip"][25].shape[0] > frames["plain"][25].shape[0]  # the strip under it
