@@ -250,6 +250,7 @@ class STMemModel(nn.Module):
         shown = head.shown(blurred, others)
         if self.steadies:
             greatest["changed"] = changed
+        if self.steadies and head.fusion is not None:  # as the score is
             shown = shown * (changed <= MOST)[..., None, None]
         return measure(maps, blurred, distances, greatest, wanted), shown
 
