@@ -364,7 +364,7 @@ def test_calibration_keeps_the_order_of_a_source_whose_rate_wavers(checkpoint: P
     from anomalib_stmem.watching import calibrate
 
     class Wavering:
-        error, left, tally = None, 30, Tally()
+        error, left, tally, is_live = None, 30, Tally(), True
 
         def __init__(self, *_: object, **__: object) -> None:
             self.start = self.stop = self.wait = lambda: None

@@ -45,7 +45,8 @@ class Fusion(nn.Module):
     def calibrate(self, scores: Tensor) -> None:
         """Take means and units from ``(n, len(sources))`` scores of normal frames."""
         self.mean.copy_(scores.mean(dim=0))
-        top = (torch.quantile(scores, RARE, dim=0) - self.mean) / TOP
+        rare = scores.cpu().quantile(RARE, dim=0).to(scores.device)  # through float64, which not every device has
+        top = (rare - self.mean) / TOP
         # Below a hundredth of the mean it is rounding, which no two runtimes share.
         least = (LEAST_DEVIATION * self.mean.abs()).clamp_min(1e-6)
         self.deviation.copy_(torch.stack([scores.std(dim=0, unbiased=False), top, least]).amax(dim=0))
