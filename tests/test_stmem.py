@@ -11,9 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
@@ -22,7 +24,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cameras import Camera, on_air
+from cameras import Camera, on_air, serving
 from makers import write_video
 from rich.console import Console
 from trained import calibrated
@@ -494,17 +496,22 @@ def test_part_of_the_picture_is_left_out_from_snapshot_to_watch(
     assert (done.status, "Nothing of the picture is left" in done.wrong) == (2, True)
 
 
-def test_event_is_accepted_and_forgotten(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
-    from anomalib_stmem.watching.accept import accepted
-
-    video, once, back = noise(tmp_path / "gate.avi"), tmp_path / "once.ckpt", tmp_path / "back.ckpt"
-    sensitive = tmp_path / "sensitive.ckpt"
+def sensitive_of(checkpoint: Path, path: Path) -> Path:
+    """Write a checkpoint that alarms at noise, with a memory of looks that knows none of it."""
     content = torch.load(checkpoint, weights_only=True)
     content["state_dict"]["post_processor._image_threshold"].fill_(-2.5)
     content["state_dict"]["post_processor.image_min"].fill_(-5.0)
     content["state_dict"]["post_processor._pixel_threshold"].fill_(0.12)
     content["state_dict"]["model.appearance.items"][:5] *= 0.001  # near to each other, and far from what is new
-    torch.save(content, sensitive)
+    torch.save(content, path)
+    return path
+
+
+def test_event_is_accepted_and_forgotten(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
+    from anomalib_stmem.watching.accept import accepted
+
+    video, once, back = noise(tmp_path / "gate.avi"), tmp_path / "once.ckpt", tmp_path / "back.ckpt"
+    sensitive = sensitive_of(checkpoint, tmp_path / "sensitive.ckpt")
     assert "gate: ALARM" in here("watch", video, "--ckpt", sensitive, "--results", tmp_path / "r").said
     done = here("accept", tmp_path / "r", "1", "gate/1", "--ckpt", sensitive, "--out", once)
     assert done.status == 0, done.wrong
@@ -523,6 +530,51 @@ def test_event_is_accepted_and_forgotten(tmp_path: Path, checkpoint: Path, here:
     assert again.fingerprint() == before.fingerprint() or again.network.appearance.num_items == 5
     torch.testing.assert_close(again.network.state_dict()["exemptions.accepted"], torch.zeros(2, 1, 1))
     assert accepted(back) == []
+
+
+def test_event_of_a_camera_is_accepted_from_its_plain_clip(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done]
+) -> None:
+    """A live source cannot be seen again, so the clip that the watch kept has to be enough."""
+    from anomalib_stmem.watching.accept import accepted
+
+    video, sensitive = noise(tmp_path / "film.avi"), sensitive_of(checkpoint, tmp_path / "sensitive.ckpt")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+            self.end_headers()
+            film = cv2.VideoCapture(str(video))
+            try:
+                while (read := film.read())[0]:
+                    jpeg = cv2.imencode(".jpg", read[1])[1].tobytes()
+                    head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    self.wfile.write(head.encode() + jpeg + b"\r\n")
+                    time.sleep(0.1)
+                time.sleep(5)
+            except OSError:
+                return  # the reader went away
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with serving(Handler) as port:
+        stop = threading.Timer(7, os.kill, (os.getpid(), signal.SIGINT))
+        stop.start()
+        url = f"gate=http://127.0.0.1:{port}/live"
+        done = here("watch", url, "--ckpt", sensitive, "--results", tmp_path / "r")
+        stop.cancel()
+    assert "gate: ALARM" in done.said, done
+    done = here("accept", tmp_path / "r", "gate/1", "--ckpt", sensitive, "--out", tmp_path / "once.ckpt")
+    assert done.status == 0, done.wrong
+    (one,) = accepted(tmp_path / "once.ckpt")
+    assert one.peak < one.was
+    assert one.count > 0
+    shown = next((tmp_path / "r").rglob("0001_plain.mp4"))
+    shown.unlink()
+    done = here("accept", tmp_path / "r", "gate/1", "--ckpt", sensitive, "--out", tmp_path / "twice.ckpt")
+    assert (done.status, "cannot be seen again" in done.wrong) == (2, True)
 
 
 @pytest.mark.parametrize(
