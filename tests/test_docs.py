@@ -11,7 +11,7 @@ import pytest
 from anomalib.cli.cli import AnomalibCLI
 from makers import write_video
 
-from anomalib_stmem import cli
+from anomalib_stmem import cli, cli_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("your_camera", "threshold", "report", "several_cameras", "openvino", "deployment", "python")
@@ -79,7 +79,7 @@ def test_commands_that_need_a_camera_can_be_parsed(page: str) -> None:
     for block in blocks(page, "text"):
         for line in block.splitlines():
             if line.startswith("stmem "):
-                assert cli._parser().parse_args(shlex.split(line)[1:])
+                assert cli_options.parser().parse_args(shlex.split(line)[1:])
 
 
 @pytest.mark.parametrize("page", [path.stem for path in DOCS.glob("*.md")])
