@@ -1,6 +1,7 @@
 """Keeps scores, events and films of each video of a test or prediction; its frames are decoded again beside them."""
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import numpy as np
 from lightning.pytorch import Callback, Trainer
 
 from ..data.archive import archive_of
+from ..model.camera_watch import TOLD_AFTER, CameraWatch
 from ..model.decision import Decision, Rule
 from ..model.trained_model import TrainedModel
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
-from ..video.frame import Frame, Planes
+from ..video.frame import Frame, Planes, planes
 from ..video.frame_rate import explain_other_rate, known_rates
 from ..video.names import Folders
 from ..video.recorded import read_once
@@ -24,6 +26,7 @@ from .module import JudgingModule
 from .stage_folder import StageFolder
 
 Judged = tuple[Verdict, bool | None]  # and whether the frame is abnormal
+Known = tuple[Verdict | None, bool | None]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,8 @@ class RunVideos(Callback):
     """Write the :class:`VideoResults` of every judged video, in ``videos/`` of the stage's folder.
 
     Frames are shown in the size of their files, not in the network's. A video whose files are gone has none; with
-    several devices no video has any, since each of them sees only a part.
+    several devices no video has any, since each of them sees only a part. While the camera itself fails, that is the
+    event, and no movement is told, as in a watch.
 
     Args:
         stage_folder: where the files of a test or prediction go.
@@ -105,6 +109,9 @@ class Playing:
     ) -> None:
         self._frames, self.results, self._rate, self._trained = frames, results, frame_rate, trained
         self._decision = Decision(Rule.at_rate(frame_rate))
+        self._watch = None if trained.normal is None else CameraWatch(trained.normal, frame_rate)
+        self._failing: str | None = None  # what is told of the camera at the latest frame
+        self._failing_since = math.nan  # seconds
         self._due = trained.window  # number of the next frame with a verdict
         self._next = 0  # number of the next frame to decode
         self._waiting: dict[int, Judged] = {}
@@ -130,16 +137,35 @@ class Playing:
         raw, label = self._waiting.pop(number)
         if number != self._due:
             self._decision.reset()
-        is_alarm = None if raw.is_anomalous is None else self._decision.push(raw.score)
-        verdict = replace(raw, is_anomalous=is_alarm, level=self._decision.level)
         self._due = number + 1
         for decoded in self._frames:
+            is_silent = self._look_at(decoded)
+            known: Known = (None, None)
+            if self._next == number:
+                known = (None if is_silent else self._decide(raw), label)
             image = np.ascontiguousarray(decoded[::-1].transpose(1, 2, 0))  # BGR
-            known = (verdict, label) if self._next == number else (None, None)
-            self.results.push(JudgedFrame(Frame(self._next, self._next / self._rate, image), *known))
+            frame = Frame(self._next, self._next / self._rate, image)
+            self.results.push(JudgedFrame(frame, *known, camera=self._failing, camera_since=self._failing_since))
             self._next += 1
             if self._next > number:
                 return
+
+    def _look_at(self, decoded: Planes) -> bool:
+        """Look at the picture itself, and say whether movement cannot be judged in it."""
+        if self._watch is None:
+            return False
+        picture = planes(np.ascontiguousarray(decoded[::-1].transpose(1, 2, 0)), self._trained.image_size)
+        self._watch.push(picture.astype(np.float32) / np.float32(255))
+        if self._watch.trouble is not None and self._watch.trouble != self._failing:
+            self._failing_since = max(0.0, self._next / self._rate - TOLD_AFTER)
+        self._failing = self._watch.trouble
+        if self._watch.is_silent:
+            self._decision.reset()
+        return self._watch.is_silent
+
+    def _decide(self, raw: Verdict) -> Verdict:
+        is_alarm = None if raw.is_anomalous is None else self._decision.push(raw.score)
+        return replace(raw, is_anomalous=is_alarm, level=self._decision.level)
 
 
 def _play(batch: JudgedBatch, place: int, folder: Path, trained: TrainedModel) -> Playing | None:
