@@ -35,6 +35,7 @@ def test_repeats_are_left_out_and_the_rest_is_numbered_anew() -> None:
     assert (video.first, video.last, len(video.labels)) == (0, 9, 9)
     assert video.video.num_frames == 9
     assert video.video.gaps == (4,)
+    assert video.share == 9 / 14
     for start in (0, 3, 8, 9):
         read = [frame.transpose(1, 2, 0) for frame in video.video.frames(start)]
         np.testing.assert_array_equal(read or PICTURES[:0], PICTURES[start:9])

@@ -27,6 +27,12 @@ def test_alarms_closer_than_a_second_are_one_event(alarm: str, numbers: list[int
     assert event_numbers(flags(alarm), timeline(6)).tolist() == numbers
 
 
+def test_hours_are_those_of_the_camera_with_its_repeats() -> None:
+    two = Timeline(np.array([0, 0, 1]), np.array([0, 1, 0]), np.full(3, 2.0), np.array([1.0, 1.0, 0.25]))
+    assert two.hours * 3600 == pytest.approx(0.5 + 0.5 + 2)
+    assert two[np.array([False, True, True])].hours * 3600 == pytest.approx(0.5 + 2)
+
+
 def test_events_end_with_their_video() -> None:
     assert event_numbers(flags("####"), timeline(4, [0, 0, 1, 1])).tolist() == [0, 0, 1, 1]
 

@@ -52,7 +52,7 @@ def test_before_calibration_scores_are_squashed_but_a_warning_says_so(caplog: py
 
 
 def test_validation_keeps_videos_apart_and_frames_once() -> None:
-    """Names stay names: two that a hash or a float might take for one are two, and a repeated frame counts once."""
+    """Two names are two videos, a frame that comes twice counts once, and hours count repeats left out (here half)."""
     module, post = calibrated(), CalibratedPostProcessor(false_alarms_per_hour=0)
     trainer = SimpleNamespace(sanity_checking=False)
     for video, score in (("gate/01", 0.1), ("gate/02", 0.2), ("gate/02", 0.2)):
@@ -60,6 +60,7 @@ def test_validation_keeps_videos_apart_and_frames_once() -> None:
             frames=torch.arange(5, 9),
             frame_rate=torch.full((4,), 10.0),
             gt_label=None,
+            share=torch.full((4,), 0.5),
             anomaly_map=torch.full((4, 1, 4, 4), score),
             measurements=torch.full((4, len(MEASUREMENTS)), score),
             video_name=[video] * 4,
@@ -68,7 +69,7 @@ def test_validation_keeps_videos_apart_and_frames_once() -> None:
     seen = pd.concat(post._seen)
     assert seen.video.unique().tolist() == ["gate/01", "gate/02"]
     post.on_validation_epoch_end(trainer, module)
-    assert float(post.normal_hours) == pytest.approx(8 / 10 / 3600)
+    assert float(post.normal_hours) == pytest.approx(8 / 10 / 3600 / 0.5)
     assert float(post.frame_rate) == 10
 
 

@@ -30,6 +30,7 @@ class ClipItem(VideoItem):
     video_name: str | None = None
     mask_known: Tensor | None = None
     frame_rate: Tensor | None = None
+    share: Tensor | None = None
 
 
 @dataclass
@@ -45,6 +46,7 @@ class ClipBatch(VideoBatch):
     video_name: list[str] | None = None
     mask_known: Tensor | None = None  # (j,), false where a video without masks has an empty mask to fill the batch
     frame_rate: Tensor | None = None  # (j,), frames per second; NaN where it is not known
+    share: Tensor | None = None  # (j,), of the camera's frames that are in the video; the others are repeats
 
     @staticmethod
     def validate_image(image: Tensor) -> Tensor:
@@ -219,6 +221,7 @@ class ClipDataset(AnomalibVideoDataset):
             video_name=[video.name for video, _ in judged],
             mask_known=known,
             frame_rate=torch.tensor([video.video.frame_rate or self.frame_rate or torch.nan for video, _ in judged]),
+            share=torch.tensor([video.share for video, _ in judged]),
         )
 
     def _clip(self, index: int) -> Clip:

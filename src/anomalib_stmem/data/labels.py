@@ -31,6 +31,7 @@ class LabelledVideo:
     last: int
     labels: Labels | None = None  # of the whole video
     masks: Masks | None = None  # of the whole video
+    share: float = 1.0  # of the camera's frames that are among them; the others repeat the picture before
 
     def __post_init__(self) -> None:
         """Check that the truth is about these frames; of a video used up to its damage there may be more truth."""

@@ -70,4 +70,5 @@ def without_repeats(video: LabelledVideo, rate: float | None = None) -> Labelled
         len(is_new),
     )
     labels = None if video.labels is None else video.labels[kept]
-    return replace(video, video=NewFrames(video.video, kept), first=0, last=len(kept), labels=labels)
+    new = NewFrames(video.video, kept)
+    return replace(video, video=new, first=0, last=len(kept), labels=labels, share=len(kept) / len(is_new))

@@ -27,15 +27,17 @@ class Timeline:
     videos: NDArray[np.int64]  # (n,)
     frames: NDArray[np.int64]  # (n,), number in its video
     rates: NDArray[np.float64]  # (n,), frames per second
+    shares: NDArray[np.float64] | None = None  # (n,), of the camera's frames that these are, where repeats are left out
 
     @property
     def hours(self) -> float:
-        """Length of all frames together."""
-        return float((1 / self.rates).sum() / 3600)
+        """Length of all frames together, with the repeats that were left out."""
+        return float((1 / (self.rates if self.shares is None else self.rates * self.shares)).sum() / 3600)
 
     def __getitem__(self, rows: NDArray[Any]) -> "Timeline":
         """Keep some rows, in order."""
-        return Timeline(self.videos[rows], self.frames[rows], self.rates[rows])
+        shares = None if self.shares is None else self.shares[rows]
+        return Timeline(self.videos[rows], self.frames[rows], self.rates[rows], shares)
 
 
 @dataclass(frozen=True)

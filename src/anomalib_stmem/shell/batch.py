@@ -72,6 +72,8 @@ def as_judged_batch(batch: Any, window: int, root: Path | str | None = None) -> 
         kept["mask_known"] = torch.ones(len(batch.image), dtype=torch.bool, device=batch.image.device)
     if kept["frame_rate"] is None:
         kept["frame_rate"] = torch.full((len(batch.image),), torch.nan, device=batch.image.device)
+    if kept["share"] is None:
+        kept["share"] = torch.ones_like(kept["frame_rate"])
     kept["image"] = to_dtype(batch.image, torch.float32, scale=True)  # bytes, where no datamodule of ours took part
     return JudgedBatch(**kept)
 

@@ -38,7 +38,7 @@ def measure_training(network: STMemModel, clips: Dataset, prepare: Prepare) -> C
     window, device = network.window, next(network.parameters()).device
     stretches = spread(clips.videos, MOST_FRAMES)
     dataset = ClipDataset(stretches, "val", CLIP, frame_rate=clips.frame_rate, context=window)
-    measurements, maps, places, rates = [], [], [], []
+    measurements, maps, places, rates, shares = [], [], [], [], []
     for batch in DataLoader(dataset, batch_size=BATCH, collate_fn=dataset.collate_fn):
         judged = as_judged_batch(batch, window)
         due = judged.judged[:, window:]
@@ -47,11 +47,13 @@ def measure_training(network: STMemModel, clips: Dataset, prepare: Prepare) -> C
         maps.append(summary_of_maps(result.anomaly_map[due][:, None]).cpu())
         places += list(zip(judged.video_name, judged.frames.tolist(), strict=True))
         rates += judged.frame_rate.tolist()
+        shares += judged.share.tolist()
     numbers = {video: number for number, video in enumerate(dict.fromkeys(video for video, _ in places))}
     timeline = Timeline(
         np.array([numbers[video] for video, _ in places]),
         np.array([frame for _, frame in places]),
         known_rates(np.array(rates), "The hours behind the threshold"),
+        np.array(shares),
     )
     return CalibrationFrames(torch.cat(measurements), torch.cat(maps), timeline)
 

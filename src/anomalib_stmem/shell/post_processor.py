@@ -108,7 +108,8 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         if trainer.sanity_checking:
             return
         labels = torch.zeros(len(outputs.frames)) if outputs.gt_label is None else outputs.gt_label
-        columns = {"frame": outputs.frames, "rate": outputs.frame_rate, "abnormal": labels}
+        columns = {"frame": outputs.frames, "rate": outputs.frame_rate, "share": outputs.share}
+        columns["abnormal"] = labels
         columns |= dict(zip(("map", "high"), summary_of_maps(outputs.anomaly_map).T, strict=True))
         columns |= dict(zip(MEASUREMENTS, outputs.measurements.T, strict=True))
         values = {name: column.cpu().numpy() for name, column in columns.items()}
@@ -124,6 +125,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             seen.video.factorize()[0],
             seen.frame.to_numpy(np.int64),
             known_rates(seen.rate.to_numpy(float), "The hours behind the threshold"),
+            seen.share.to_numpy(float),
         )
         measurements, maps = (
             torch.tensor(seen[list(names)].to_numpy(np.float32)) for names in (MEASUREMENTS, ("map", "high"))
