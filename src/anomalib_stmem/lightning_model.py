@@ -57,6 +57,7 @@ from .shell.measure_training import measure_training
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
+from .shell.save_when_stopped import SaveWhenStopped
 from .shell.stage_folder import StageFolder
 from .shell.visualizer import ClipVisualizer
 from .video.region import Region, region_of
@@ -308,7 +309,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         folder = StageFolder()
         films = [RunVideos(folder)] if getattr(self.visualizer, "films", False) else []
         own = cast("Sequence[Callback]", super().configure_callbacks())
-        return [*own, *films, RunReport(folder), ArchiveScores()]
+        return [*own, *films, RunReport(folder), ArchiveScores(), SaveWhenStopped()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -457,6 +458,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         share_results_folder(self.trainer)
         # anomalib asks the model, not the data, for this hook; Lightning's warning says no more than that.
         warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+        # The rest of the epoch then draws its clips anew, which is no worse.
+        warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
         target = getattr(getattr(self.trainer, "datamodule", None), "target_frame", VideoTargetFrame.LAST)
         if target != VideoTargetFrame.LAST:
             msg = "STMem judges the last frame of a clip; this data labels another. Set --data.target_frame last."
