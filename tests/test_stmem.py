@@ -462,6 +462,16 @@ def test_malformed_address_is_not_printed(command: str, checkpoint: Path, here: 
         assert "Expected scheme://host:port/path, or the same with user:password and an @" in done.wrong  # not masked
 
 
+def test_calibration_says_how_far_it_is_where_there_is_no_terminal(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anomalib_stmem.watching import calibrate
+
+    monkeypatch.setattr(calibrate, "SAY_EVERY", 0.0)
+    done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint)
+    assert re.search(r"\d\d:\d\d:\d\d a: 5 s of video, 5\d % of it", done.said)
+
+
 def test_minutes_limit_a_calibration(tmp_path: Path, checkpoint: Path, here: Callable[..., Done]) -> None:
     done = here("calibrate", noise(tmp_path / "a.avi", 100), "--ckpt", checkpoint, "--minutes", "0.05")
     assert "in 3 s of video" in done.said

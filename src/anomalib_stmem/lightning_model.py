@@ -55,6 +55,7 @@ from .shell.learn_looks import learn_looks
 from .shell.learn_scene import learn_normal_view, learn_peaks, learn_perspective, learn_view
 from .shell.measure_training import measure_training
 from .shell.post_processor import CalibratedPostProcessor
+from .shell.progress_lines import ProgressLines
 from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
 from .shell.save_when_stopped import SaveWhenStopped
@@ -309,7 +310,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         folder = StageFolder()
         films = [RunVideos(folder)] if getattr(self.visualizer, "films", False) else []
         own = cast("Sequence[Callback]", super().configure_callbacks())
-        return [*own, *films, RunReport(folder), ArchiveScores(), SaveWhenStopped()]
+        return [*own, *films, RunReport(folder), ArchiveScores(), SaveWhenStopped(), ProgressLines()]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 

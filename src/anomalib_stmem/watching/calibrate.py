@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,9 +33,11 @@ from ..video.frame_rate import ASSUMED_RATE
 from ..video.reader import Reader
 from ..video.region import region_of
 from ..video.source import Source, find_sources, masked
+from .panel import Panel
 from .signals import stopped_by_signals
 
 MOST_PICTURES = 300  # that are kept at a time
+SAY_EVERY = 60.0  # seconds, how far it is, where there is no terminal for a bar
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def _see(
     console: Console,
 ) -> Seen:
     """Measure the frames of the sources, at the rate of the training video."""
-    stream, seen = MeasuringStream(trained), Seen()
+    stream, seen, panel, said = MeasuringStream(trained), Seen(), Panel(console), time.monotonic()
     arrived, stopping = threading.Event(), threading.Event()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[says]}"), TimeRemainingColumn())
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -208,6 +211,10 @@ def _see(
                 share = frame.seconds / (60 * minutes) if minutes else reader.tally.share
                 says = f"{frame.seconds:.0f} s of video"
                 progress.update(task, completed=share, total=1.0 if share is not None else None, says=says)
+                if not console.is_terminal and time.monotonic() - said >= SAY_EVERY:
+                    said = time.monotonic()
+                    done = "" if share is None else f", {100 * share:.0f} % of it"
+                    panel.tell(f"{source.name}: {says}{done}")
                 if minutes is not None and frame.seconds >= 60 * minutes:
                     break
             is_whole = reader.is_live or reader.has_ended or not stopping.is_set()
