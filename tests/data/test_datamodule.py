@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -5,6 +6,7 @@ import pytest
 from conftest import TINY_DATA
 
 from anomalib_stmem import FrameDifference, STMem, VideoFolder, WalkwayDemo, write_scene
+from anomalib_stmem.data import labels
 from anomalib_stmem.data.datamodule import hold_out
 from anomalib_stmem.data.labels import LabelledVideo
 
@@ -126,6 +128,19 @@ def test_hold_out_is_a_fixed_rule(count: int, held: list[int]) -> None:
     kept, out = hold_out(videos)
     assert [videos.index(video) for video in out] == held
     assert len(kept) == count - len(held)
+
+
+def test_of_much_held_out_video_a_part_is_judged_and_that_is_said(
+    scene: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "MOST_FRAMES", 12)
+    monkeypatch.setattr(labels, "STRETCH", 6)
+    caplog.set_level("INFO")
+    data = VideoFolder(scene, **TINY_DATA)
+    data.setup("fit")
+    total = int(re.search(r"Of (\d+) frames that are held out, 12 are judged", caplog.text)[1])
+    first, last = data.val_data.videos
+    assert (first.first, first.last, last.last) == (0, 6, total)
 
 
 def test_one_video_is_held_out_in_time() -> None:

@@ -1,11 +1,22 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from makers import square_masks, write_frames, write_mask_images, write_numbered
 
-from anomalib_stmem.data.labels import load_intervals, load_labels, mark, split_labels, whole, without_gaps
+from anomalib_stmem.data.labels import (
+    MOST_FRAMES,
+    LabelledVideo,
+    load_intervals,
+    load_labels,
+    mark,
+    split_labels,
+    spread,
+    whole,
+    without_gaps,
+)
 from anomalib_stmem.data.masks import MaskImages
 from anomalib_stmem.video.recorded import FrameFolder, Video
 
@@ -140,3 +151,20 @@ def test_training_does_not_go_across_missing_frames(tmp_path: Path) -> None:
     assert [(piece.first, piece.last) for piece in pieces] == [(0, 10), (14, 26)]
     (half,) = without_gaps([replace(video, first=15)], shortest=6)
     assert (half.first, half.last) == (15, 26)
+
+
+@pytest.mark.parametrize("lengths", [[200] * 300, [40_000], [50, 100_000, 700]])
+def test_of_much_video_stretches_are_taken_over_all_of_it(lengths: list[int]) -> None:
+    videos = [
+        LabelledVideo(str(number), SimpleNamespace(num_frames=length), 0, length)
+        for number, length in enumerate(lengths)
+    ]
+    taken = spread(videos)
+    assert sum(video.last - video.first for video in taken) == pytest.approx(MOST_FRAMES, rel=0.1)
+    assert (taken[0].name, taken[0].first) == ("0", 0)
+    assert (taken[-1].name, taken[-1].last) == (videos[-1].name, lengths[-1])
+    places = [sum(lengths[: int(video.name)]) + video.first for video in taken]
+    assert max(np.diff(places)) < 1.5 * sum(lengths) / len(taken) + 1000
+    assert min(np.diff(places)) > 0
+    few = videos[:1] if lengths[0] <= MOST_FRAMES else []
+    assert spread(few) == few

@@ -27,7 +27,7 @@ from ..video.proportion import common_proportion, refuse_other_proportion
 from ..video.recorded import Video, open_video
 from .cache import open_cached
 from .clips import ClipBatch, ClipDataset, as_floats
-from .labels import LabelledVideo, without_gaps
+from .labels import LabelledVideo, spread, without_gaps
 from .new_frames import without_repeats
 from .order import ClipOrder, Share
 
@@ -199,7 +199,7 @@ class ClipData(AnomalibVideoDataModule):
             )
             self.val_data = self.test_data
             return
-        self.val_data = self._clips(held, "val")
+        self.val_data = self._clips(_said_to_be_spread(held), "val")
         if self.val_split_mode == ValSplitMode.NONE:
             logger.warning(
                 "val_split_mode is 'none': scores are calibrated on training videos, so the threshold is too low."
@@ -298,6 +298,17 @@ def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[Lab
         return [before], [LabelledVideo(only.name, only.video, cut, only.last, only.labels, only.masks)]
     held = videos[HOLD_OUT_EVERY - 1 :: HOLD_OUT_EVERY] or videos[-1:]
     return [video for video in videos if video not in held], held
+
+
+def _said_to_be_spread(held: list[LabelledVideo]) -> list[LabelledVideo]:
+    """Take as much of what is held out as is judged in minutes."""
+    taken = spread(held)
+    count, total = (sum(video.last - video.first for video in videos) for videos in (taken, held))
+    if count < total:
+        logger.info(
+            "Of %d frames that are held out, %d are judged, in stretches spread over all of them.", total, count
+        )
+    return taken
 
 
 def _refuse_abnormal(videos: list[LabelledVideo]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,9 @@ from ..video.recorded import Video
 from .masks import Mask, Masks
 
 Labels = NDArray[np.bool_]  # (num_frames,), true = abnormal
+
+MOST_FRAMES = 20_000  # of normal video that are judged to set a threshold: some minutes of work
+STRETCH = 1000  # frames in a row, where that is not all of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,3 +178,17 @@ def without_gaps(videos: Sequence[LabelledVideo], shortest: int) -> list[Labelle
             if not inside or last - first >= shortest:
                 pieces.append(replace(video, first=first, last=last))
     return pieces
+
+
+def spread(videos: Sequence[LabelledVideo]) -> list[LabelledVideo]:
+    """Take all frames of the videos or, of more than ``MOST_FRAMES``, about so many in stretches over all of them."""
+    total = sum(video.last - video.first for video in videos)
+    if total <= MOST_FRAMES:
+        return list(videos)
+    stretches = []
+    for video in videos:
+        pieces = max(1, round((video.last - video.first) / STRETCH))
+        cuts = np.linspace(video.first, video.last, pieces + 1).astype(int).tolist()
+        stretches += [replace(video, first=first, last=last) for first, last in pairwise(cuts)]
+    count = max(1, len(stretches) * MOST_FRAMES // total)
+    return [stretches[place] for place in np.linspace(0, len(stretches) - 1, count).round().astype(int)]

@@ -3,15 +3,12 @@
 Every device goes through the same frames, so all of them calibrate the same.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..data.clips import ClipDataset
-from ..data.labels import LabelledVideo
+from ..data.labels import spread
 from ..evaluation.calibration import CalibrationFrames, summary_of_maps
 from ..evaluation.events import Timeline
 from ..model.torch_model import STMemModel
@@ -19,8 +16,6 @@ from ..video.frame_rate import known_rates
 from .batch import as_judged_batch, first_frames
 from .learn_scene import Prepare
 
-MOST_FRAMES = 20_000  # of training video that are judged
-STRETCH = 1000  # frames in a row, where that is not all of it
 CLIP, BATCH = 16, 2  # frames of a clip and clips of a batch
 
 
@@ -36,7 +31,7 @@ def measure_training(network: STMemModel, clips: Dataset, prepare: Prepare) -> C
     if not isinstance(clips, ClipDataset):
         return None
     window, device = network.window, next(network.parameters()).device
-    stretches = spread(clips.videos, MOST_FRAMES)
+    stretches = spread(clips.videos)
     dataset = ClipDataset(stretches, "val", CLIP, frame_rate=clips.frame_rate, context=window)
     measurements, maps, places, rates, shares = [], [], [], [], []
     for batch in DataLoader(dataset, batch_size=BATCH, collate_fn=dataset.collate_fn):
@@ -56,20 +51,3 @@ def measure_training(network: STMemModel, clips: Dataset, prepare: Prepare) -> C
         np.array(shares),
     )
     return CalibrationFrames(torch.cat(measurements), torch.cat(maps), timeline)
-
-
-def spread(videos: Sequence[LabelledVideo], most: int) -> list[LabelledVideo]:
-    """Take all frames of the videos or, of more than ``most``, stretches evenly spread over them."""
-    total = sum(video.last - video.first for video in videos)
-    if total <= most:
-        return list(videos)
-    every, count, taken = total / (most / STRETCH), 0.0, []
-    for video in videos:
-        start = video.first
-        while start + STRETCH <= video.last:
-            if count <= 0:
-                taken.append(replace(video, first=start, last=start + STRETCH))
-                count += every
-            count -= STRETCH
-            start += STRETCH
-    return taken or [replace(videos[0], last=min(videos[0].last, videos[0].first + most))]
