@@ -283,6 +283,7 @@ def test_calibration_for_a_camera(tmp_path: Path, checkpoint: Path, here: Callab
     assert new["state_dict"]["post_processor.frame_rate"] == 10
     watched = here("watch", video, "--ckpt", "gate.ckpt")
     assert re.search(r"115 frames judged, [0-3] events?", watched.said)
+    assert "The threshold rests on" in watched.said.splitlines()[0]
     assert not list(tmp_path.glob("*.part"))
 
 

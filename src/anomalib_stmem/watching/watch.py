@@ -112,6 +112,7 @@ def watch(
         "sources": [{"name": source.name, "source": source.shown} for source in found],
     }
     folder = RunFolder(Path(results), about)
+    panel.tell(streams.info.threshold_basis)
     deliveries: dict[str, Delivery] = {}
     if webhook is not None:
         deliveries["webhook"] = Webhook(webhook, folder.path, panel.tell, earlier_folders(Path(results)))
