@@ -49,6 +49,7 @@ from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
 from .shell.batch import JudgedBatch, as_judged_batch, first_frames, leave_out
+from .shell.budget import ValidateAtTheEnd, is_over, share_done
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
@@ -310,7 +311,15 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         folder = StageFolder()
         films = [RunVideos(folder)] if getattr(self.visualizer, "films", False) else []
         own = cast("Sequence[Callback]", super().configure_callbacks())
-        return [*own, *films, RunReport(folder), ArchiveScores(), SaveWhenStopped(), ProgressLines()]
+        return [
+            *own,
+            *films,
+            RunReport(folder),
+            ArchiveScores(),
+            SaveWhenStopped(),
+            ProgressLines(),
+            ValidateAtTheEnd(),
+        ]
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -371,7 +380,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def _learn_scene(self) -> None:
         """Learn it the first time, for whoever stops early, and at the end of the training; not in between."""
-        goes_on = (self.trainer.max_epochs or -1) > self.current_epoch + 1
+        goes_on = not is_over(self.trainer)
         if goes_on and not self._scene_is_new:
             return
         network, clips = self.model, self.trainer.train_dataloader.dataset
@@ -440,14 +449,15 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     # -- training set-up ---------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam (0.9, 0.999), annealed along a cosine over all steps of the run."""
+        """Adam (0.9, 0.999), annealed along a cosine over the run, however it is limited."""
         moved = [parameter for parameter in self.parameters() if parameter.requires_grad]
         fused = self.device.type in {"cpu", "cuda"} or None
         optimizer = torch.optim.Adam(moved, lr=self._options.learning_rate, betas=(0.9, 0.999), fused=fused)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
         # By the fraction of the run and not CosineAnnealingLR, whose saved T_max would send the rate up again where a
         # resumed run has more epochs than the first.
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: (1 + math.cos(math.pi * share_done(self.trainer, step))) / 2
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:

@@ -19,7 +19,8 @@ def test_lines_say_how_far_it_is(
     started = Engine(default_root_dir=tmp_path, max_epochs=1, accelerator="cpu", enable_progress_bar=wanted)
     started.train(STMem(**TINY_MODEL), datamodule=VideoFolder(scene, **TINY_DATA))
     steps, said = started.trainer.global_step, capsys.readouterr().out
-    found = re.findall(rf"\d\d:\d\d:\d\d Training: step (\d+) of {steps}, loss \d\.\d+, about \d+ s left\.", said)
-    assert found == ([str(step) for step in range(1, steps + 1)] if wanted else [])
+    found = re.findall(r"\d\d:\d\d:\d\d Training: step (\d+), (\d+) %, loss \d\.\d+, \d+ s left\.", said)
+    expected = [(str(step), f"{100 * step / steps:.0f}") for step in range(1, steps + 1)]
+    assert found == (expected if wanted else [])
     for what in ("Judging the video that was held out", "Testing"):
         assert (f"{what}: 100 %." in said) == wanted

@@ -57,7 +57,7 @@ def test_what_was_learned_is_saved_and_goes_on(
     with pytest.raises(ends_with):
         fit(scene, tmp_path, StopAt(1, how))
     (saved,) = tmp_path.rglob("stopped.ckpt")
-    assert re.search(f"stopped after [12] of {STEPS} steps", caplog.text)  # a signal lets a step end
+    assert re.search(r"stopped after (1 steps \(33 %\)|2 steps \(67 %\))", caplog.text)  # a signal lets a step end
     assert f"--ckpt_path {saved}" in caplog.text
     resumed, model = fit(scene, tmp_path / "again", ckpt_path=saved)
     assert resumed.trainer.global_step == STEPS

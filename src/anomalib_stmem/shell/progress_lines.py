@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 
 from ..model.calibration import as_time
+from .budget import share_done
 
 EVERY = 60.0  # seconds
 
@@ -21,23 +22,25 @@ class ProgressLines(Callback):
     def __init__(self) -> None:
         self._console = Console()
         self._began = self._said = 0.0  # seconds
-        self._first = 0  # step of this run; others were before it was resumed
+        self._done_before = 0.0  # share, by the run that this one goes on with
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count."""
         del pl_module
         self._began = self._said = time.monotonic()
-        self._first = trainer.global_step
+        self._done_before = share_done(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         """Say how far it is."""
         del args
         if not self._is_due(trainer):
             return
-        done, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
-        rest = (time.monotonic() - self._began) * (steps - done) / max(1, done - self._first)
+        done = share_done(trainer)
+        rest = (time.monotonic() - self._began) * (1 - done) / max(done - self._done_before, 1e-9)
         loss = float(trainer.callback_metrics.get("loss", float("nan")))
-        self._say(f"Training: step {done} of {steps}, loss {loss:.4f}, about {as_time(rest / 3600)} left.")
+        self._say(
+            f"Training: step {trainer.global_step}, {100 * done:.0f} %, loss {loss:.4f}, {as_time(rest / 3600)} left."
+        )
 
     def on_validation_batch_end(self, trainer: Trainer, *args: Any) -> None:
         """Say the same of the video that was held out."""

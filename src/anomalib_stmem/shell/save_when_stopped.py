@@ -7,6 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from .budget import share_done
+
 logger = logging.getLogger(__name__)
 
 STOPPED = Path("weights", "lightning", "stopped.ckpt")  # in the folder of the run, beside anomalib's model.ckpt
@@ -30,7 +32,7 @@ class SaveWhenStopped(Callback):
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             logger.warning(
-                "The training was stopped after %d of %d steps. What it has learned is in %s. A threshold is set at "
-                "the end of a training only. To go on, run `anomalib fit` with the same options and --ckpt_path %s",
-                *(trainer.global_step, trainer.estimated_stepping_batches, path, path),
+                "The training was stopped after %d steps (%.0f %%). What it has learned is in %s. A threshold is set "
+                "at the end of a training only. To go on, run `anomalib fit` with the same options and --ckpt_path %s",
+                *(trainer.global_step, 100 * share_done(trainer), path, path),
             )

@@ -1,0 +1,54 @@
+"""How long a training lasts: in epochs, in steps (``--trainer.max_steps``) or in time (``--trainer.max_time``)."""
+
+import sys
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Timer
+
+NEVER = sys.maxsize  # batches
+
+
+def share_done(trainer: Trainer, step: int | None = None) -> float:
+    """Say how much of a training is done after a step (by default the latest), in [0, 1], by the nearest limit."""
+    steps = trainer.estimated_stepping_batches  # infinite where only time is limited
+    shares = [(trainer.global_step if step is None else step) / max(1, steps)]
+    for elapsed, left in _times(trainer):
+        shares.append(elapsed / max(elapsed + left, 1e-9))
+    return min(1.0, max(shares))
+
+
+def is_over(trainer: Trainer) -> bool:
+    """Say whether a training has taken its last step."""
+    return bool(trainer.should_stop or trainer.global_step >= trainer.estimated_stepping_batches)
+
+
+class ValidateAtTheEnd(Callback):
+    """Calibrate a training that is limited in steps or time when it ends, and only then.
+
+    Lightning validates at the end of epochs, and such a training seldom ends there.
+    """
+
+    def __init__(self) -> None:
+        self._is_limited = False
+
+    def setup(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
+        """Put off what comes at the end of epochs."""
+        del args, kwargs
+        self._is_limited = trainer.max_steps > 0 or bool(_times(trainer))
+        if self._is_limited:
+            trainer.check_val_every_n_epoch = None  # then the interval may be longer than an epoch
+            trainer.val_check_interval = NEVER
+
+    def on_train_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
+        """Ask for an early stop after the last step, before which Lightning validates."""
+        del args, kwargs
+        if self._is_limited and is_over(trainer):
+            trainer.should_stop = True
+
+
+def _times(trainer: Trainer) -> list[tuple[float, float]]:
+    """Return seconds that have passed and that are left, where time is limited."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning makes at run time
+    timers = [callback for callback in callbacks if isinstance(callback, Timer)]
+    times = [(timer.time_elapsed(), timer.time_remaining()) for timer in timers]
+    return [(elapsed, left) for elapsed, left in times if left is not None]
