@@ -19,7 +19,17 @@ COMMAND = "anomalib.cli.cli"
 # What each anomalib package gains once it is imported.
 ADDED = {
     "anomalib.models": ("STMem", "FrameDifference"),
-    "anomalib.data": ("VideoFolder", "UCSDClips", "AvenueClips", "ShanghaiTechClips", "VideoArchive", "WalkwayDemo"),
+    "anomalib.data": (
+        *(
+            "VideoFolder",
+            "NormalVideos",
+            "UCSDClips",
+            "AvenueClips",
+            "ShanghaiTechClips",
+            "VideoArchive",
+            "WalkwayDemo",
+        ),
+    ),
     PIPELINES: ("VideoBenchmark",),
     ENGINE: (),  # but its `predict` learns that a path may hold video
     COMMAND: (),  # but its `predict --data PATH` learns to take options

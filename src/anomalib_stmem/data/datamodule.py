@@ -148,6 +148,11 @@ class ClipData(AnomalibVideoDataModule):
             hidden = not Console().is_terminal or getattr(rank_zero_only, "rank", 0) != 0
             return list(track(opened, "Opening videos", len(paths), transient=True, disable=hidden))
 
+    def without_repeats(self, videos: list[LabelledVideo]) -> list[LabelledVideo]:
+        """Leave out the frames of training videos that show nothing new."""
+        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
+            return list(pool.map(partial(without_repeats, rate=self.frame_rate), videos))
+
     def setup(self, stage: str | None = None) -> None:
         """Read what the stage needs, once; anomalib's own would set up all parts and split them again."""
         self._setup(stage)
@@ -180,8 +185,7 @@ class ClipData(AnomalibVideoDataModule):
         """Make training and validation data."""
         videos = self.training_videos()
         _refuse_abnormal(videos)
-        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
-            videos = list(pool.map(partial(without_repeats, rate=self.frame_rate), videos))
+        videos = self.without_repeats(videos)
         kept, held = hold_out(videos)
         if self.val_split_mode != ValSplitMode.FROM_TRAIN:
             kept = videos

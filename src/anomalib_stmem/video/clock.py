@@ -19,9 +19,11 @@ class Clock:
 
     Args:
         frame_rate: frames per second that the source says, if it does.
+        origin: stamp that is second 0; by default that of the first frame.
     """
 
-    def __init__(self, frame_rate: float | None = None) -> None:
+    def __init__(self, frame_rate: float | None = None, origin: float | None = None) -> None:
+        self.origin = origin
         self._steps: deque[float] = deque([1 / frame_rate] if frame_rate else [], STEPS)
         self._stamp: float | None = None  # the latest one that went on
         self._frames = 0  # since then
@@ -38,8 +40,10 @@ class Clock:
         """Take the stamp of the next frame; return its seconds."""
         before, self.has_jumped = self.seconds, False
         if before is None:
-            self.seconds, self._stamp = 0.0, stamp
-            self._offset = -(stamp or 0.0)
+            self._stamp = stamp
+            self.origin = (stamp or 0.0) if self.origin is None else self.origin
+            self._offset = -self.origin
+            self.seconds = 0.0 if stamp is None else stamp + self._offset
             return self.seconds
         self._frames += 1
         usual = self.usual_step

@@ -63,7 +63,20 @@ class Decoder(Protocol):
         ...
 
 
-def open_recorded(path: Path, frame_rate: float | None = None) -> Decoder:
+class RecordedDecoder(Decoder, Protocol):
+    """A decoder of what is on disk."""
+
+    @property
+    def length(self) -> float | None:
+        """Seconds of all of it, as it says itself; ``None`` where it says nothing."""
+        ...
+
+    def seek(self, seconds: float) -> bool:
+        """Go on from a time, or from a little before it; false where that cannot be done."""
+        ...
+
+
+def open_recorded(path: Path, frame_rate: float | None = None) -> RecordedDecoder:
     """Open a video file, a pipe or a folder of pictures.
 
     Args:

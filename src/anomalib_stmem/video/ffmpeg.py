@@ -34,7 +34,7 @@ class _Shot:
 
 
 class FFmpegDecoder:
-    """A source that FFmpeg reads, from its start and never sought in.
+    """A source that FFmpeg reads, from its start.
 
     One thread decodes, so that every complaint belongs to the packet at hand; readers and workers are the parallelism.
 
@@ -115,6 +115,23 @@ class FFmpegDecoder:
         shot = next(self._shots, None)
         self._shot = shot or self._shot
         return shot is not None
+
+    @property
+    def length(self) -> float | None:
+        """Seconds of a file from its first frame to its last, as it says itself; ``None`` where it says nothing."""
+        return _announced_seconds(self._container, self._stream) if self._recorded else None
+
+    def seek(self, seconds: float) -> bool:
+        """Go on from the key frame before a time; false where that cannot be done. A frame was advanced to before."""
+        if not self._recorded or self._counted or self._clock.origin is None:
+            return False
+        try:
+            self._container.seek(round((self._clock.origin + seconds) / self._tick), stream=self._stream)
+        except FFmpegError:
+            return False
+        self._clock = Clock(self.frame_rate, self._clock.origin)
+        self._shots = self._decode()
+        return True
 
     def picture(self) -> Picture:
         """Convert the frame at hand."""

@@ -60,6 +60,16 @@ class PicturesDecoder:
         self.damage.num_seen = min(self._place + 1, len(self._files))
         return self._place < len(self._files)
 
+    @property
+    def length(self) -> float:
+        """Seconds of all files."""
+        return len(self._files) / self._rate
+
+    def seek(self, seconds: float) -> bool:
+        """Go on from a time."""
+        self._place = min(len(self._files), int(seconds * self._rate)) - 1
+        return True
+
     def picture(self) -> Picture:
         """Decode the file at hand.
 
