@@ -1,8 +1,10 @@
 """Small videos, masks and dataset trees with known pixels, written by the tests that need them."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import scipy.io
@@ -61,4 +63,19 @@ def write_mat(path: Path, masks: np.ndarray) -> Path:
     for frame, mask in enumerate(masks):
         cells[0, frame] = mask
     scipy.io.savemat(path, {"volLabel": cells})
+    return path
+
+
+def write_long(path: Path, seconds: float, repeats: int = 1, keys: int = 50, rate: int = 10) -> Path:
+    """A video whose brightness says the second, and in which a mark moves; each picture is shown ``repeats`` times."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=Fraction(rate))
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.options = {"g": str(keys)}
+        for number in range(round(seconds * rate)):
+            shown = number // repeats
+            level = 70 + round(100 * shown * repeats / (seconds * rate))
+            frame = av.VideoFrame.from_ndarray(picture(level, shown), format="bgr24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
     return path

@@ -14,7 +14,7 @@ ROOT = Path(anomalib_stmem.__file__).parent
 # From the bottom of the house to its top; a room may import from those before it.
 ROOMS = (
     *("video", "data", "model", "evaluation", "results", "runtime", "shell", "lightning_model"),
-    *("watching", "page", "comparison", "demo", "cli_options", "cli"),
+    *("watching", "page", "comparison", "learning", "demo", "cli_options", "cli"),
 )
 DOORS = {"__init__", "cli", "cli_options", "registration", "lightning_model"}  # files at the top
 

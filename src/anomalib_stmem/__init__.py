@@ -14,6 +14,7 @@ Imports go down this list, never up:
 ``watching``         ``stmem watch``, ``calibrate``, ``accept``: sources -> events, or a model that knows more
 ``page``             ``stmem report``: results -> one HTML page
 ``comparison``       ``anomalib benchmark`` on video, and the control as a model
+``learning``         ``stmem learn``: normal video and some minutes -> a checkpoint
 ``demo``             ``stmem demo``: all of it on a drawn scene
 ``cli``              the command ``stmem``
 ``registration``     makes the stock ``anomalib`` command know what this package adds
@@ -51,6 +52,7 @@ _HOME = {
     "accepted": ".watching.accept",
     "calibrate": ".watching.calibrate",
     "forget": ".watching.accept",
+    "learn": ".learning.learn",
     "snapshot": ".watching.snapshot",
     "watch": ".watching.watch",
     "write_page": ".page.page",
@@ -84,6 +86,7 @@ __all__ = [
     "accepted",
     "calibrate",
     "forget",
+    "learn",
     "snapshot",
     "watch",
     "write_page",

@@ -54,6 +54,20 @@ def _report(given: Namespace) -> int:
     return 0
 
 
+def _learn(given: Namespace) -> int:
+    from rich.console import Console
+
+    from .learning.learn import learn
+    from .model.calibration import as_time
+
+    console = Console()
+    done = learn(**given.as_dict(), console=console)
+    said = f"Learned in {as_time(done.seconds / 3600)}, in {done.steps} steps. {done.basis} Written: {done.path}"
+    console.print(said, soft_wrap=True, highlight=False)
+    console.print(f"The same by anomalib's command: {done.command}", soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
 def _calibrate(given: Namespace) -> int:
     from rich.console import Console
 
@@ -121,6 +135,7 @@ _VERBS = {
     "accept": _accept,
     "calibrate": _calibrate,
     "demo": _demo,
+    "learn": _learn,
     "report": _report,
     "snapshot": _snapshot,
     "watch": _watch,

@@ -11,8 +11,7 @@ DESCRIPTION = """\
 Abnormal events in the video of a fixed camera.
 
   stmem demo                                      train, watch and report on a drawn scene, in a few minutes
-  anomalib fit --model STMem --data VideoFolder --data.root my_videos --data.train_dir normal
-                                                  learn a camera from normal video (anomalib's command)
+  stmem learn my_videos --out model.ckpt          learn a camera from normal video, in ten minutes
   stmem watch gate.mp4 --ckpt model.ckpt          judge a file, a folder, a camera or a stream
   stmem report results/watch                      one page with player, time line and events
   stmem calibrate normal.mp4 --ckpt model.ckpt    a new threshold from normal video, without training
@@ -38,6 +37,7 @@ def parser() -> ArgumentParser:
         prog="stmem", description=DESCRIPTION, version=__version__, formatter_class=_AsWritten, default_env=False
     )
     verbs = whole.add_subcommands(dest="subcommand", metavar="VERB")
+    verbs.add_subcommand("learn", _learn_parser(), help="a model of a camera from normal video, within some minutes")
     verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
     verbs.add_subcommand("report", _report_parser(), help="results as one page, to look at and to send")
     verbs.add_subcommand("demo", _demo_parser(), help="train, watch and report on a drawn scene, in a few minutes")
@@ -56,6 +56,28 @@ runs, walks against the flow, throws something), and write the page of the resul
     )
     parser.add_argument("--results", type=str, default="results/demo", help="folder to write to; never written over")
     parser.add_argument("--epochs", type=PositiveInt, default=5, help="to train; fewer are quicker and worse")
+    return parser
+
+
+def _learn_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        formatter_class=_AsWritten,
+        description="""\
+Learn a camera from recorded normal video: an hour or more, at the times of day that matter. As many minutes of it are
+used as there are minutes to learn, spread over all of it, so ten hours take no longer than ten minutes. Ctrl-C ends
+the training early, and sets the threshold with what was learned.
+
+  stmem learn monday.mp4 tuesday.mp4 --out gate.ckpt
+  stmem learn my_videos --minutes 30 --false-alarms-per-day 3 --out gate.ckpt""",
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="video files, folders of pictures, or of either")
+    parser.add_argument("--out", type=str, default="model.ckpt", help="checkpoint to write")
+    parser.add_argument("--minutes", type=PositiveFloat, default=10.0, help="that all of it may take")
+    parser.add_argument("--false-alarms-per-day", type=PositiveFloat, default=1.0, help="budget for the threshold")
+    _add_region(parser)
+    parser.add_argument(
+        "--frame-rate", type=PositiveFloat | None, default=None, help="of videos that do not say theirs"
+    )
     return parser
 
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -144,8 +145,9 @@ def test_of_much_held_out_video_a_part_is_judged_and_that_is_said(
 
 
 def test_one_video_is_held_out_in_time() -> None:
-    kept, out = hold_out([stretch(60)])
-    assert (kept[0].first, kept[0].last, out[0].first, out[0].last) == (0, 50, 50, 60)
+    (kept,), (out,) = hold_out([replace(stretch(60), share=0.5)])
+    assert (kept.first, kept.last, out.first, out.last) == (0, 50, 50, 60)
+    assert kept.share == out.share == 0.5
 
 
 def test_same_as_test_validates_on_the_test_videos_and_says_so(scene: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,35 +1,18 @@
 """Minutes out of hours: which frames of a long video are taken, and that it costs no more than the minutes."""
 
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
 from conftest import TINY_DATA, TINY_MODEL
-from makers import picture
+from makers import write_long
 
 from anomalib_stmem import NormalVideos, STMem
 from anomalib_stmem.data import sampled
 from anomalib_stmem.data.sampled import STRETCH, SampledVideo
 
-RATE = 10
-
-
-def film(path: Path, seconds: float, repeats: int = 1, keys: int = 50) -> Path:
-    """A video whose brightness says the second, and in which a mark moves; each picture is shown ``repeats`` times."""
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=Fraction(RATE))
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        stream.options = {"g": str(keys)}
-        for number in range(round(seconds * RATE)):
-            shown = number // repeats
-            level = 70 + round(100 * shown * repeats / (seconds * RATE))
-            frame = av.VideoFrame.from_ndarray(picture(level, shown), format="bgr24")
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
-    return path
+RATE = 10  # of the videos that write_long writes
 
 
 def when(video: SampledVideo, seconds: float) -> np.ndarray:
@@ -39,7 +22,7 @@ def when(video: SampledVideo, seconds: float) -> np.ndarray:
 
 @pytest.mark.parametrize("keys", [1, 50, 10_000], ids=["every frame", "every 5 s", "the first frame"])
 def test_stretches_are_spread_over_all_of_it_wherever_key_frames_are(tmp_path: Path, keys: int) -> None:
-    video = SampledVideo(film(tmp_path / "day.mp4", 200, keys=keys), tmp_path / "day.rgb", (16, 24), 60)
+    video = SampledVideo(write_long(tmp_path / "day.mp4", 200, keys=keys), tmp_path / "day.rgb", (16, 24), 60)
     assert (video.frame_rate, video.share, video.source_hw) == (RATE, 1, (48, 64))
     assert video.num_frames == pytest.approx(60 * RATE, abs=3)
     first, second = video.gaps
@@ -50,21 +33,21 @@ def test_stretches_are_spread_over_all_of_it_wherever_key_frames_are(tmp_path: P
 
 
 def test_video_that_is_short_enough_is_taken_whole(tmp_path: Path) -> None:
-    video = SampledVideo(film(tmp_path / "day.mp4", 30), tmp_path / "day.rgb", None, 60)
+    video = SampledVideo(write_long(tmp_path / "day.mp4", 30), tmp_path / "day.rgb", None, 60)
     assert (video.num_frames, video.size_hw, video.gaps) == (300, (48, 64), ())
 
 
 def test_rate_and_repeats_are_those_of_a_watch(tmp_path: Path) -> None:
-    path = film(tmp_path / "day.mp4", 30)
+    path = write_long(tmp_path / "day.mp4", 30)
     assert SampledVideo(path, tmp_path / "day.rgb", rate=5.0).frame_rate == RATE / 2
     assert SampledVideo(path, tmp_path / "day.rgb", rate=5.0).num_frames == 150
-    doubled = SampledVideo(film(tmp_path / "night.mp4", 30, repeats=2), tmp_path / "night.rgb")
+    doubled = SampledVideo(write_long(tmp_path / "night.mp4", 30, repeats=2), tmp_path / "night.rgb")
     assert doubled.num_frames == pytest.approx(150, abs=2)
     assert doubled.share == pytest.approx(0.5, abs=0.01)
 
 
 def test_minutes_are_shared_by_length(tmp_path: Path) -> None:
-    paths = [film(tmp_path / "a.mp4", 60), film(tmp_path / "b.mp4", 180)]
+    paths = [write_long(tmp_path / "a.mp4", 60), write_long(tmp_path / "b.mp4", 180)]
     short, long = sampled.sampled(paths, tmp_path, (16, 24), 2.0)
     assert (short.num_frames, long.num_frames) == (pytest.approx(300, abs=3), pytest.approx(900, abs=3))
 
@@ -78,19 +61,19 @@ def test_much_video_is_not_decoded_whole(tmp_path: Path, monkeypatch: pytest.Mon
             yield frame
 
     monkeypatch.setattr(sampled, "chosen_frames", counted)
-    SampledVideo(film(tmp_path / "day.mp4", 600), tmp_path / "day.rgb", (16, 24), 40)
+    SampledVideo(write_long(tmp_path / "day.mp4", 600), tmp_path / "day.rgb", (16, 24), 40)
     assert len(taken) <= (40 + 2 * 5) * RATE + 2  # and what lies between a stretch and the key frame before it
 
 
 def test_no_room_names_folder_and_option(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"no room for the decoded frames of .*day.*--data\.minutes"):
-        SampledVideo(film(tmp_path / "day.mp4", 3), tmp_path / "missing" / "day.rgb")
+        SampledVideo(write_long(tmp_path / "day.mp4", 3), tmp_path / "missing" / "day.rgb")
 
 
 def test_a_camera_is_learned_from_some_minutes(tmp_path: Path) -> None:
     from anomalib.engine import Engine
 
-    videos = [str(film(tmp_path / f"{name}.mp4", 60)) for name in "ab"]
+    videos = [str(write_long(tmp_path / f"{name}.mp4", 60)) for name in "ab"]
     data = NormalVideos(videos, minutes=1.0, rate=5.0, **TINY_DATA)
     model = STMem(**TINY_MODEL)
     started = Engine(default_root_dir=tmp_path, accelerator="cpu", enable_progress_bar=False, max_steps=2)

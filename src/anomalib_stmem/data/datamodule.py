@@ -4,6 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -298,8 +299,7 @@ def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[Lab
     if len(videos) == 1:
         (only,) = videos
         cut = only.last - max(1, (only.last - only.first) // HOLD_OUT_EVERY)
-        before = LabelledVideo(only.name, only.video, only.first, cut, only.labels, only.masks)
-        return [before], [LabelledVideo(only.name, only.video, cut, only.last, only.labels, only.masks)]
+        return [replace(only, last=cut)], [replace(only, first=cut)]
     held = videos[HOLD_OUT_EVERY - 1 :: HOLD_OUT_EVERY] or videos[-1:]
     return [video for video in videos if video not in held], held
 

@@ -53,7 +53,7 @@ class SampledVideo(CachedVideo):
         said_rate: float | None = None,
     ) -> None:
         self.path, self._entry = path, entry
-        decoder = _opened(path, said_rate)
+        decoder = opened(path, said_rate)
         tally, gaps, self.num_frames, repeats = Tally(), [], 0, 0
         try:
             picture = decoder.picture()
@@ -111,7 +111,7 @@ def sampled(
     """
     lengths = []
     for path in paths:
-        decoder = _opened(path, said_rate)
+        decoder = opened(path, said_rate)
         lengths.append(decoder.length)
         decoder.close()
     share = min(1.0, 60 * minutes / max(1e-9, sum(length or 0.0 for length in lengths)))
@@ -120,7 +120,7 @@ def sampled(
         yield SampledVideo(path, folder / f"{uuid.uuid4().hex}.rgb", size_hw, seconds, rate, said_rate)
 
 
-def _opened(path: Path, said_rate: float | None) -> RecordedDecoder:
+def opened(path: Path, said_rate: float | None) -> RecordedDecoder:
     """Open a video at its first frame."""
     try:
         decoder = open_recorded(path, said_rate)
