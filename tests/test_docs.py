@@ -94,7 +94,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_help_of_each_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("watch", "report", "calibrate", "demo"):
+    for verb in ("learn", "watch", "report", "calibrate", "accept", "snapshot", "demo"):
         with pytest.raises(SystemExit) as end:
             cli.main([verb, "--help"])
         assert end.value.code == 0
