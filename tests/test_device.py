@@ -33,6 +33,7 @@ def judged(seed: int = 0) -> JudgedBatch:
         video_name=["a"] * 6 + ["b"] * 6,
         frames=torch.arange(5, 5 + count),
         frame_rate=torch.full((count,), 10.0),
+        share=torch.ones(count),
         mask_known=torch.ones(count, dtype=torch.bool),
     )
     return batch.update(

@@ -12,10 +12,9 @@ from anomalib_stmem import STMem, TrainedModel, VideoFolder
 @pytest.mark.parametrize(
     "limit",
     [
-        {"max_steps": 5},
         {"max_steps": 5, "max_epochs": 15, "check_val_every_n_epoch": 15},
-        {"max_steps": 500, "max_epochs": 2},
-        {"max_time": {"seconds": 4}},
+        pytest.param({"max_steps": 500, "max_epochs": 2}, marks=pytest.mark.slow),
+        {"max_time": {"seconds": 2}},
     ],
 )
 def test_it_is_annealed_and_calibrated_at_its_end(limit: dict, scene: Path, tmp_path: Path) -> None:
