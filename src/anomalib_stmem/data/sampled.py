@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ..video.choosing import Tally, chosen_frames
-from ..video.decoding import RecordedDecoder, open_recorded
+from ..video.decoding import RecordedDecoder
 from ..video.frame import Frame, Size, planes
 from ..video.frame_rate import FramePicker
 from ..video.names import shown
-from ..video.reasons import NoVideoError
+from ..video.recorded import open_at_first
 from .cache import CachedVideo
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,9 @@ class SampledVideo(CachedVideo):
         said_rate: float | None = None,
     ) -> None:
         self.path, self._entry = path, entry
-        decoder = opened(path, said_rate)
+        decoder, picture = open_at_first(path, said_rate)
         tally, gaps, self.num_frames, repeats = Tally(), [], 0, 0
         try:
-            picture = decoder.picture()
             self.source_hw = (picture.shape[0], picture.shape[1])
             self.size_hw = size_hw or self.source_hw
             with entry.open("wb") as raw:
@@ -111,26 +110,13 @@ def sampled(
     """
     lengths = []
     for path in paths:
-        decoder = opened(path, said_rate)
+        decoder, _ = open_at_first(path, said_rate)
         lengths.append(decoder.length)
         decoder.close()
     share = min(1.0, 60 * minutes / max(1e-9, sum(length or 0.0 for length in lengths)))
     for path, length in zip(paths, lengths, strict=True):
         seconds = math.inf if length is None or share == 1 else share * length
         yield SampledVideo(path, folder / f"{uuid.uuid4().hex}.rgb", size_hw, seconds, rate, said_rate)
-
-
-def opened(path: Path, said_rate: float | None) -> RecordedDecoder:
-    """Open a video at its first frame."""
-    try:
-        decoder = open_recorded(path, said_rate)
-    except NoVideoError as error:
-        msg = f"There is no video in {shown(path)}: {error}."
-        raise ValueError(msg) from None
-    if not decoder.advance():
-        msg = f"There is no video in {shown(path)}: {decoder.why_ended}."
-        raise ValueError(msg)
-    return decoder
 
 
 def _stretches(length: float | None, seconds: float) -> list[tuple[float, float]]:

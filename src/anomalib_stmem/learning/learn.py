@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import Timer
 from rich.console import Console
 
 from ..data.normal import NormalVideos
-from ..data.sampled import opened
 from ..lightning_model import STMem
 from ..model.calibration import HOURS_PER_DAY, as_time
 from ..shell.save_when_stopped import STOPPED
@@ -24,6 +23,7 @@ from ..video.finding import videos_at
 from ..video.frame import Size
 from ..video.frame_rate import ASSUMED_RATE
 from ..video.names import shown
+from ..video.recorded import open_at_first
 from ..watching.panel import Panel
 from ..watching.signals import stopped_by_signals
 
@@ -143,8 +143,8 @@ class _Until(Timer):
 
 def _size_for(path: Path, frame_rate: float | None) -> Size:
     """Choose the size of frames: that of the video or, of a larger one, its proportion in :data:`MOST_PIXELS`."""
-    decoder = opened(path, frame_rate)
-    height, width = decoder.picture().shape[:2]
+    decoder, picture = open_at_first(path, frame_rate)
+    height, width = picture.shape[:2]
     decoder.close()
     scale = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
     return max(SIDE, SIDE * round(scale * height / SIDE)), max(SIDE, SIDE * round(scale * width / SIDE))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from .damage import OnDamage
-from .decoding import Decoder, open_recorded
+from .decoding import Decoder, RecordedDecoder, open_recorded
 from .finding import list_images
 from .frame import Picture, Planes, Size, planes
 from .names import shown
@@ -110,7 +110,7 @@ class VideoFile:
 
     def __init__(self, path: Path, size_hw: Size | None = None, damaged: OnDamage = "refuse") -> None:
         self.path = path
-        decoder, first = _open_file(path)
+        decoder, first = open_at_first(path)
         self.num_frames = 1
         while decoder.advance():
             self.num_frames += 1
@@ -159,7 +159,7 @@ def read_once(path: Path, size_hw: Size | None, damaged: OnDamage) -> Reading:
     if path.is_dir():
         folder = FrameFolder(path, size_hw, damaged)
         return Reading(folder.frame_rate, folder.source_hw, folder.frames())
-    decoder, first = _open_file(path)
+    decoder, first = open_at_first(path)
     size = (first.shape[0], first.shape[1])
 
     def frames() -> Iterator[Planes]:
@@ -193,10 +193,14 @@ def check_whole(path: Path, decoder: Decoder, damaged: OnDamage) -> str | None:
     return said
 
 
-def _open_file(path: Path) -> tuple[Decoder, Picture]:
-    """Open a video file at its first frame."""
+def open_at_first(path: Path, frame_rate: float | None = COUNTED_RATE) -> tuple[RecordedDecoder, Picture]:
+    """Open a video at its first frame.
+
+    Raises:
+        ValueError: there is no video; the message says why.
+    """
     try:
-        decoder = open_recorded(path, COUNTED_RATE)
+        decoder = open_recorded(path, frame_rate)
     except NoVideoError as error:
         msg = f"There is no video in {shown(path)}: {error}."
         raise ValueError(msg) from None
