@@ -63,9 +63,9 @@ def _learn_parser() -> ArgumentParser:
     parser = ArgumentParser(
         formatter_class=_AsWritten,
         description="""\
-Learn a camera from recorded normal video: an hour or more, at the times of day that matter. As many minutes of it are
-used as there are minutes to learn, spread over all of it, so ten hours take no longer than ten minutes. Ctrl-C ends
-the training early, and sets the threshold with what was learned.
+Learn a camera from recorded normal video: an hour or more, at the times of day that matter. In ten minutes it learns
+from ten minutes of the video, spread over all of it. So ten hours of video take no longer. Ctrl-C ends the training
+early; the threshold is still set.
 
   stmem learn monday.mp4 tuesday.mp4 --out gate.ckpt
   stmem learn my_videos --minutes 30 --false-alarms-per-day 3 --out gate.ckpt""",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY_DATA, TINY_MODEL
-from makers import write_long
+from makers import write_long, write_numbered
 
 from anomalib_stmem import NormalVideos, STMem
 from anomalib_stmem.data import sampled
@@ -44,6 +44,15 @@ def test_rate_and_repeats_are_those_of_a_watch(tmp_path: Path) -> None:
     doubled = SampledVideo(write_long(tmp_path / "night.mp4", 30, repeats=2), tmp_path / "night.rgb")
     assert doubled.num_frames == pytest.approx(150, abs=2)
     assert doubled.share == pytest.approx(0.5, abs=0.01)
+
+
+def test_pictures_of_unknown_rate_are_all_taken_and_25_are_a_second(tmp_path: Path) -> None:
+    folder = write_numbered(tmp_path / "day", 100, ".png")
+    (video,) = sampled.sampled([folder], tmp_path, None, minutes=2 / 60, rate=5.0)
+    assert video.frame_rate is None
+    assert video.num_frames == 50
+    (video,) = sampled.sampled([folder], tmp_path, None, minutes=2 / 60, rate=5.0, said_rate=10)
+    assert (video.frame_rate, video.num_frames) == (5, 10)
 
 
 def test_minutes_are_shared_by_length(tmp_path: Path) -> None:

@@ -72,6 +72,11 @@ def test_what_was_learned_before_an_error_is_kept(
     assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "model.stopped.ckpt"]
 
 
+def test_folder_as_out_is_refused_before_the_minutes_are_spent(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn", "day.mp4", "--out", str(here)]) == 2
+    assert "names the folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

@@ -204,7 +204,7 @@ class ClipData(AnomalibVideoDataModule):
             )
             self.val_data = self.test_data
             return
-        self.val_data = self._clips(_said_to_be_spread(held), "val")
+        self.val_data = self._clips(_judged_part(held), "val")
         if self.val_split_mode == ValSplitMode.NONE:
             logger.warning(
                 "val_split_mode is 'none': scores are calibrated on training videos, so the threshold is too low."
@@ -304,7 +304,7 @@ def hold_out(videos: list[LabelledVideo]) -> tuple[list[LabelledVideo], list[Lab
     return [video for video in videos if video not in held], held
 
 
-def _said_to_be_spread(held: list[LabelledVideo]) -> list[LabelledVideo]:
+def _judged_part(held: list[LabelledVideo]) -> list[LabelledVideo]:
     """Take as much of what is held out as is judged in minutes."""
     taken = spread(held)
     count, total = (sum(video.last - video.first for video in videos) for videos in (taken, held))

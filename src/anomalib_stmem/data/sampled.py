@@ -14,7 +14,7 @@ import numpy as np
 from ..video.choosing import Tally, chosen_frames
 from ..video.decoding import RecordedDecoder
 from ..video.frame import Frame, Size, planes
-from ..video.frame_rate import FramePicker
+from ..video.frame_rate import ASSUMED_RATE, FramePicker
 from ..video.names import shown
 from ..video.recorded import open_at_first
 from .cache import CachedVideo
@@ -33,7 +33,8 @@ class SampledVideo(CachedVideo):
         size_hw: frames are resized to; ``None`` leaves them as they are.
         seconds: to take, in stretches of about :data:`STRETCH`; all of the video where it is shorter.
         rate: frames per second, as near as every n-th frame comes to it; ``None`` takes all.
-        said_rate: frames per second of the video, where it does not say.
+        said_rate: frames per second of the video, where it does not say. Where nobody says, every frame is taken, and
+            25 count as a second.
 
     Raises:
         ValueError: there is no video.
@@ -53,7 +54,7 @@ class SampledVideo(CachedVideo):
         said_rate: float | None = None,
     ) -> None:
         self.path, self._entry = path, entry
-        decoder, picture = open_at_first(path, said_rate)
+        decoder, picture = open_at_first(path, said_rate or ASSUMED_RATE)
         tally, gaps, self.num_frames, repeats = Tally(), [], 0, 0
         try:
             self.source_hw = (picture.shape[0], picture.shape[1])
@@ -110,7 +111,7 @@ def sampled(
     """
     lengths = []
     for path in paths:
-        decoder, _ = open_at_first(path, said_rate)
+        decoder, _ = open_at_first(path, said_rate or ASSUMED_RATE)
         lengths.append(decoder.length)
         decoder.close()
     share = min(1.0, 60 * minutes / max(1e-9, sum(length or 0.0 for length in lengths)))
@@ -132,7 +133,8 @@ def _frames(
 ) -> Iterator[Frame]:
     """Go through the frames of a stretch that show something new."""
     decoder.seek(start)
-    picker = FramePicker(rate, decoder.frame_rate or said_rate)
+    known = decoder.frame_rate or said_rate
+    picker = FramePicker(rate if known else None, known)
     going = lambda: decoder.seconds is None or decoder.seconds < end  # noqa: E731
     for frame in chosen_frames(decoder, picker, lambda seconds: seconds or 0.0, tally, going):
         if frame.frozen_since is None and start <= frame.seconds < end:

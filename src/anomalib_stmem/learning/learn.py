@@ -72,12 +72,15 @@ def learn(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is no video, or there is too little of it.
+        ValueError: a file is no video, there is too little of it, or ``out`` is a folder.
         OSError: the checkpoint cannot be written, or there is no room for the frames.
     """
     began, panel, out = time.monotonic(), Panel(console or Console()), Path(out)
     paths = [path for source in sources for path in videos_at(Path(source)).values()]
     size = _size_for(paths[0], frame_rate)
+    if out.is_dir():
+        msg = f"--out names the folder {out}. Name the file to write, as {out / 'model.ckpt'}."
+        raise ValueError(msg)
     out.parent.mkdir(parents=True, exist_ok=True)
     model_options: dict[str, Any] = {
         "streams": "temporal",

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM or an error in the middle of a training: what was learned so far is kept, and said to be."""
+"""Ctrl-C, SIGTERM or an error in the middle of a training: what was learned so far is kept, and a line says where."""
 
 import logging
 from pathlib import Path

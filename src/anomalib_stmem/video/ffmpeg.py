@@ -122,7 +122,7 @@ class FFmpegDecoder:
         return _announced_seconds(self._container, self._stream) if self._recorded else None
 
     def seek(self, seconds: float) -> bool:
-        """Go on from the key frame before a time; false where that cannot be done. A frame was advanced to before."""
+        """Go on from the key frame before a time; false where that cannot be done. Advance once before."""
         if not self._recorded or self._counted or self._clock.origin is None:
             return False
         try:
