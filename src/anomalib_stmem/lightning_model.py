@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, cast
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Compose, Grayscale, Normalize, Resize
 
 from .data.datamodule import proportion_of, refuse_other_proportions
+from .data.labels import MOST_FRAMES
 from .data.walkway import WalkwayDemo
 from .evaluation.evaluator import video_evaluator
 from .model.checkpoint import (
@@ -49,12 +51,12 @@ from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
 from .shell.batch import JudgedBatch, as_judged_batch, first_frames, leave_out
-from .shell.budget import ValidateAtTheEnd, is_over, share_done
+from .shell.budget import ValidateAtTheEnd, is_among, is_over, seconds_after, share_done
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
 from .shell.learn_scene import learn_normal_view, learn_peaks, learn_perspective, learn_view
-from .shell.measure_training import measure_training
+from .shell.measure_training import frames_in, measure_training
 from .shell.post_processor import CalibratedPostProcessor
 from .shell.progress_lines import ProgressLines
 from .shell.run_report import RunReport
@@ -66,6 +68,8 @@ from .video.region import Region, region_of
 
 logger = logging.getLogger(__name__)
 
+LEAST_JUDGED = 300  # frames, however short time is
+HELD_OUT = 1 / 2  # of the frames that there is time to judge after a training may be those that are held out
 LOG_HEALTH_EVERY = 50  # batches; as often as Lightning writes its log
 LIGHTNING_DEFAULT_EPOCHS = 1000  # what Lightning sets when nobody does
 
@@ -245,6 +249,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._examples: Examples | None = None  # of the memory of looks
         self._normal: NormalView | None = None  # how pictures of the training video are
         self._scene_is_new = False  # whether a training has still to learn it
+        self._judged_share = 1.0  # of what is held out, where time is short
         if options.compiled:
             self.model.compile_streams()
 
@@ -380,7 +385,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def _learn_scene(self) -> None:
         """Learn it the first time, for whoever stops early, and at the end of the training; not in between."""
-        goes_on = not is_over(self.trainer)
+        goes_on, deadline = not is_over(self.trainer), time.monotonic() + seconds_after(self.trainer)
         if goes_on and not self._scene_is_new:
             return
         network, clips = self.model, self.trainer.train_dataloader.dataset
@@ -397,13 +402,17 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         self._scene_is_new = False
         learn_peaks(network, clips, prepare)
         if isinstance(self.post_processor, CalibratedPostProcessor) and not goes_on:
-            self.post_processor.trained_on = measure_training(network, clips, prepare)
+            frames = frames_in(deadline - time.monotonic(), network, clips, prepare)
+            frames = max(LEAST_JUDGED, self.trainer.strategy.broadcast(frames))  # devices may differ in speed
+            held = getattr(getattr(self.trainer.val_dataloaders, "dataset", None), "num_judged", 0)
+            self._judged_share = min(1.0, HELD_OUT * frames / max(1, held))
+            most = min(MOST_FRAMES, frames - self._judged_share * held)
+            self.post_processor.trained_on = measure_training(network, clips, prepare, most)
         network.train(was_training)
 
-    def validation_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
+    def validation_step(self, batch: JudgedBatch, batch_idx: int) -> JudgedBatch | None:
         """Judge the frames of each clip that are due; the post-processor calibrates on them."""
-        del args, kwargs
-        return self._judge(batch)
+        return self._judge(batch) if is_among(batch_idx, self._judged_share) else None
 
     def test_step(self, batch: JudgedBatch, *args: Any, **kwargs: Any) -> JudgedBatch:  # noqa: ANN401
         """Judge the frames of each clip that are due.

@@ -6,7 +6,8 @@ import pytest
 from anomalib.engine import Engine
 from conftest import TINY_DATA, TINY_MODEL
 
-from anomalib_stmem import STMem, TrainedModel, VideoFolder
+from anomalib_stmem import STMem, TrainedModel, VideoFolder, lightning_model
+from anomalib_stmem.shell.budget import BLOCK, is_among
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,26 @@ def test_it_is_annealed_and_calibrated_at_its_end(limit: dict, scene: Path, tmp_
     assert rates[-1] < 5e-4
     (saved,) = tmp_path.rglob("model.ckpt")
     assert "were not trained on" in TrainedModel.load(saved).explain_threshold()
+
+
+@pytest.mark.parametrize(("share", "most_apart"), [(1.0, 0), (0.5, 1), (0.1, 9), (0.01, 99)])
+def test_share_of_batches_comes_in_blocks_spread_over_all(share: float, most_apart: int) -> None:
+    taken = [block for block in range(1000) if is_among(block * BLOCK, share)]
+    assert len(taken) == round(1000 * share)
+    assert max(second - first for first, second in zip(taken, taken[1:])) == most_apart + 1
+    assert all(is_among(5 * BLOCK + place, share) == is_among(5 * BLOCK, share) for place in range(BLOCK))
+
+
+def test_less_is_judged_where_time_is_short(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lightning_model, "LEAST_JUDGED", 20)
+    monkeypatch.setattr(lightning_model, "frames_in", lambda *_: 0.0)
+    batches: list[int] = []
+    started = Engine(default_root_dir=tmp_path, accelerator="cpu", enable_progress_bar=False, max_steps=2)
+    data = VideoFolder(scene, **TINY_DATA | {"eval_batch_size": 1, "eval_clip_length": 6})
+    model = STMem(**TINY_MODEL)
+    judge = model._judge
+    model._judge = lambda batch: batches.append(len(batch.frames)) or judge(batch)
+    started.fit(model, datamodule=data)
+    held = data.val_data.num_judged
+    assert 0 < sum(batches) - 1 < held
+    assert model.post_processor.is_calibrated

@@ -17,6 +17,7 @@ Labels = NDArray[np.bool_]  # (num_frames,), true = abnormal
 
 MOST_FRAMES = 20_000  # of normal video that are judged to set a threshold: some minutes of work
 STRETCH = 1000  # frames in a row, where that is not all of it
+FEWEST_STRETCHES = 8  # that few frames are spread over
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,15 +181,15 @@ def without_gaps(videos: Sequence[LabelledVideo], shortest: int) -> list[Labelle
     return pieces
 
 
-def spread(videos: Sequence[LabelledVideo]) -> list[LabelledVideo]:
-    """Take all frames of the videos or, of more than ``MOST_FRAMES``, about so many in stretches over all of them."""
+def spread(videos: Sequence[LabelledVideo], most: float = MOST_FRAMES) -> list[LabelledVideo]:
+    """Take all frames of the videos or, of more than ``most``, about so many in stretches over all of them."""
     total = sum(video.last - video.first for video in videos)
-    if total <= MOST_FRAMES:
+    if total <= most:
         return list(videos)
-    stretches = []
+    stretches, length = [], min(STRETCH, most / FEWEST_STRETCHES)
     for video in videos:
-        pieces = max(1, round((video.last - video.first) / STRETCH))
+        pieces = max(1, round((video.last - video.first) / max(1, length)))
         cuts = np.linspace(video.first, video.last, pieces + 1).astype(int).tolist()
         stretches += [replace(video, first=first, last=last) for first, last in pairwise(cuts)]
-    count = max(1, len(stretches) * MOST_FRAMES // total)
+    count = max(1, int(len(stretches) * most // total))
     return [stretches[place] for place in np.linspace(0, len(stretches) - 1, count).round().astype(int)]

@@ -18,6 +18,7 @@ from rich.console import Console
 from ..data.normal import NormalVideos
 from ..lightning_model import STMem
 from ..model.calibration import HOURS_PER_DAY, as_time
+from ..shell.budget import AFTER
 from ..shell.save_when_stopped import STOPPED
 from ..video.finding import videos_at
 from ..video.frame import Size
@@ -30,7 +31,7 @@ from ..watching.signals import stopped_by_signals
 MOST_PIXELS = 256 * 256  # of a frame, as in the paper
 SIDE = 16  # pixels that sides are multiples of
 CROP = (96, 144)  # pixels that training looks at
-TRAINING = 0.7  # of the time that is left when the video is decoded; the rest learns looks and sets the threshold
+TRAINING = 1 / (1 + AFTER)  # of the time that is left when the video is decoded
 LEAST_MINUTES = 1.0  # of video
 
 

@@ -1,11 +1,15 @@
 """How long a training lasts: in epochs, in steps (``--trainer.max_steps``) or in time (``--trainer.max_time``)."""
 
+import math
 import sys
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 
 NEVER = sys.maxsize  # batches
+AFTER = 2 / 3  # of the time of a training that is limited in time: what setting its threshold may take
+LEAST_AFTER = 20.0  # seconds that it may take at least
+BLOCK = 8  # batches in a row that are judged, where not all are
 
 
 def share_done(trainer: Trainer, step: int | None = None) -> float:
@@ -20,6 +24,18 @@ def share_done(trainer: Trainer, step: int | None = None) -> float:
 def is_over(trainer: Trainer) -> bool:
     """Say whether a training has taken its last step."""
     return bool(trainer.should_stop or trainer.global_step >= trainer.estimated_stepping_batches)
+
+
+def seconds_after(trainer: Trainer) -> float:
+    """Say how long what follows the last step may take: as long as it likes, unless the training is limited in time."""
+    elapsed = [elapsed for elapsed, _ in _times(trainer)]
+    return max(LEAST_AFTER, AFTER * max(elapsed)) if elapsed else math.inf
+
+
+def is_among(batch: int, share: float) -> bool:
+    """Say whether a batch is in a share, in [0, 1], of all: in one of the blocks that are spread over them."""
+    block = batch // BLOCK
+    return math.ceil((block + 1) * share) > math.ceil(block * share)
 
 
 class ValidateAtTheEnd(Callback):

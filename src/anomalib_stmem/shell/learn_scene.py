@@ -60,8 +60,7 @@ def learn_perspective(network: STMemModel, clips: Dataset, prepare: Prepare) -> 
     if network.head.perspective is None:
         return
     seen, window = MovingRows(), network.window
-    for _, seen_images in prepared(network, clips, prepare, CLIPS):
-        images = network.in_place(seen_images)
+    for images in prepared_windows(network, clips, prepare, CLIPS):
         frames, before = images[0, window:], images[0, window - 1 : -1]
         motion = motion_map(frame_differences(images)[:, window - 1 :])
         maps = error_maps(network.expect(images).errors) | {"motion": motion}
@@ -83,8 +82,7 @@ def learn_peaks(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
     if head.fusion is None:
         return
     window, scored, highest = network.window, network.scored_error, []
-    for _, seen in prepared(network, clips, prepare, PEAK_CLIPS):
-        images = network.in_place(seen)
+    for images in prepared_windows(network, clips, prepare, PEAK_CLIPS):
         error = error_maps(network.expect(images).errors)[scored]
         speed = speed_map(images[0, window:], images[0, window - 1 : -1])[None]
         maps = {"motion": head.in_perspective(scored, error), "speed": head.in_perspective("speed", speed)}
@@ -92,6 +90,12 @@ def learn_peaks(network: STMemModel, clips: Dataset, prepare: Prepare) -> None:
     for place, source in enumerate(head.sources):
         if source in {"motion", "speed"}:
             head.fusion.peak[place] = max(1e-9, sum(one[source] for one in highest) / len(highest))
+
+
+def prepared_windows(network: STMemModel, clips: Dataset, prepare: Prepare, count: int) -> Iterator[Tensor]:
+    """Load the frames that the last one of each clip is judged by, without the shaking of the camera."""
+    for _, images in prepared(network, clips, prepare, count):
+        yield network.in_place(images[:, -network.window - 1 :])
 
 
 def prepared(network: STMemModel, clips: Dataset, prepare: Prepare, count: int) -> Iterator[tuple[JudgedBatch, Tensor]]:

