@@ -64,6 +64,7 @@ def _learn(given: Namespace) -> int:
     done = learn(**given.as_dict(), console=console)
     said = f"Learned in {as_time(done.seconds / 3600)}, in {done.steps} steps. {done.basis} Written: {done.path}"
     console.print(said, soft_wrap=True, highlight=False)
+    console.print(f"Look at it: {done.page.resolve()}", soft_wrap=True, highlight=False)
     console.print(f"The same by anomalib's command: {done.command}", soft_wrap=True, highlight=False, markup=False)
     return 0
 

@@ -63,21 +63,31 @@ def _learn_parser() -> ArgumentParser:
     parser = ArgumentParser(
         formatter_class=_AsWritten,
         description="""\
-Learn a camera from recorded normal video: an hour or more, at the times of day that matter. In ten minutes it learns
-from ten minutes of the video, spread over all of it. So ten hours of video take no longer. Ctrl-C ends the training
-early; the threshold is still set.
+Learn a camera from normal video: an hour or more, at the times of day that matter. In ten minutes it learns from ten
+minutes of the video, spread over all of it. So ten hours of video take no longer. A camera or a stream is recorded
+first. Ctrl-C ends the recording or the training early; the threshold is still set. The page beside the checkpoint shows
+what was seen.
 
   stmem learn monday.mp4 tuesday.mp4 --out gate.ckpt
-  stmem learn my_videos --minutes 30 --false-alarms-per-day 3 --out gate.ckpt""",
+  stmem learn my_videos --minutes 30 --false-alarms-per-day 3 --out gate.ckpt
+  stmem learn rtsp://10.0.0.7/live --record 2h --out gate.ckpt""",
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="video files, folders of pictures, or of either")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="normal video of one camera, as for stmem watch")
     parser.add_argument("--out", type=str, default="model.ckpt", help="checkpoint to write")
-    parser.add_argument("--minutes", type=PositiveFloat, default=10.0, help="that all of it may take")
+    parser.add_argument("--minutes", type=PositiveFloat, default=10.0, help="that all may take, after recording")
+    parser.add_argument("--record", type=str, default="30m", help="how long to record a live source: 30m, 2h, 90s")
+    parser.add_argument(
+        "--recordings",
+        type=str | None,
+        default=None,
+        help="folder to keep what is recorded; deleted at the end if none",
+    )
     parser.add_argument("--false-alarms-per-day", type=PositiveFloat, default=1.0, help="budget for the threshold")
     _add_region(parser)
     parser.add_argument(
         "--frame-rate", type=PositiveFloat | None, default=None, help="of videos that do not say theirs"
     )
+    _add_rtsp(parser)
     return parser
 
 

@@ -29,7 +29,10 @@ def test_a_camera_is_learned_within_the_minutes(here: Path, capsys: pytest.Captu
     assert int(took[2]) > 1
     model = TrainedModel.load("gate.ckpt")
     assert (model.image_size, model.frame_rate, model.calibration.budget) == ((48, 64), 5, 0.5)
-    assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "gate.ckpt"]
+    assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "gate.ckpt", "gate.html"]
+    page = (here / "gate.html").read_text()
+    assert "day.mp4" in page
+    assert 0 < page.count("<figure") <= 8
     assert watch([str(write_long(here / "next.mp4", 3))], "gate.ckpt", here / "watch").failures == []
 
     command = re.search(r"The same by anomalib's command: (anomalib fit .*)", said)[1]
@@ -68,8 +71,15 @@ def test_what_was_learned_before_an_error_is_kept(
     assert main(["learn", str(here / "day.mp4"), "--minutes", "100"]) == 2
     caught = capsys.readouterr()
     assert "stmem learn: The disk has gone." in caught.err
-    assert "--ckpt_path model.stopped.ckpt" in " ".join(caught.out.split())
+    assert "The same command goes on from there" in " ".join(caught.out.split())
     assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "model.stopped.ckpt"]
+
+    monkeypatch.setattr(STMem, "training_step", step)
+    assert main(["learn", str(here / "day.mp4"), "--minutes", "0.05"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Going on from model.stopped.ckpt" in said
+    assert int(re.search(r"in (\d+) steps", said)[1]) > 2
+    assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "model.ckpt", "model.html"]
 
 
 def test_folder_as_out_is_refused_before_the_minutes_are_spent(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

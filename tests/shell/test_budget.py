@@ -1,5 +1,6 @@
 """A training that is limited in steps or time is annealed to its end, and calibrated there and only there."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_it_is_annealed_and_calibrated_at_its_end(limit: dict, scene: Path, tmp_
 def test_share_of_batches_comes_in_blocks_spread_over_all(share: float, most_apart: int) -> None:
     taken = [block for block in range(1000) if is_among(block * BLOCK, share)]
     assert len(taken) == round(1000 * share)
-    assert max(second - first for first, second in zip(taken, taken[1:])) == most_apart + 1
+    assert max(second - first for first, second in pairwise(taken)) == most_apart + 1
     assert all(is_among(5 * BLOCK + place, share) == is_among(5 * BLOCK, share) for place in range(BLOCK))
 
 

@@ -55,7 +55,7 @@ class SampledVideo(CachedVideo):
     ) -> None:
         self.path, self._entry = path, entry
         decoder, picture = open_at_first(path, said_rate or ASSUMED_RATE)
-        tally, gaps, self.num_frames, repeats = Tally(), [], 0, 0
+        tally, gaps, seconds_of, self.num_frames, repeats = Tally(), [], list[float](), 0, 0
         try:
             self.source_hw = (picture.shape[0], picture.shape[1])
             self.size_hw = size_hw or self.source_hw
@@ -66,6 +66,7 @@ class SampledVideo(CachedVideo):
                         raw.write(planes(frame.image, self.size_hw).data)
                         if frame.follows_gap:
                             gaps.append(self.num_frames)
+                        seconds_of.append(frame.seconds)
                         self.num_frames += 1
                         repeats += frame.num_repeats
         except OSError as error:
@@ -76,6 +77,7 @@ class SampledVideo(CachedVideo):
             raise OSError(msg) from error
         finally:
             decoder.close()
+        self.seconds = tuple(seconds_of)  # of each frame, in the video that it is from
         self.gaps = tuple(sorted({gap for gap in gaps if 0 < gap < self.num_frames}))
         source = decoder.frame_rate or said_rate
         stride = 1 if source is None or rate is None else max(1, round(source / rate))

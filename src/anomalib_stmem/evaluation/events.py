@@ -28,6 +28,7 @@ class Timeline:
     frames: NDArray[np.int64]  # (n,), number in its video
     rates: NDArray[np.float64]  # (n,), frames per second
     shares: NDArray[np.float64] | None = None  # (n,), of the camera's frames that these are, where repeats are left out
+    names: tuple[str, ...] = ()  # of the videos by number, where somebody wants to know
 
     @property
     def hours(self) -> float:
@@ -37,7 +38,7 @@ class Timeline:
     def __getitem__(self, rows: NDArray[Any]) -> "Timeline":
         """Keep some rows, in order."""
         shares = None if self.shares is None else self.shares[rows]
-        return Timeline(self.videos[rows], self.frames[rows], self.rates[rows], shares)
+        return Timeline(self.videos[rows], self.frames[rows], self.rates[rows], shares, self.names)
 
 
 @dataclass(frozen=True)

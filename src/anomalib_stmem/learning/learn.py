@@ -1,6 +1,7 @@
-"""``stmem learn``: from normal video to a checkpoint that watches, within the minutes that a user has."""
+"""``stmem learn``: from normal video, recorded or live, to a checkpoint that watches, within the minutes that a user has."""
 
 import shlex
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,18 +16,27 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from rich.console import Console
 
+from ..data.labels import LabelledVideo
 from ..data.normal import NormalVideos
+from ..data.sampled import SampledVideo
 from ..lightning_model import STMem
 from ..model.calibration import HOURS_PER_DAY, as_time
 from ..shell.budget import AFTER
+from ..shell.post_processor import CalibratedPostProcessor
 from ..shell.save_when_stopped import STOPPED
+from ..video.connection import Rtsp
 from ..video.finding import videos_at
 from ..video.frame import Size
 from ..video.frame_rate import ASSUMED_RATE
-from ..video.names import shown
+from ..video.names import folder_of, shown
 from ..video.recorded import open_at_first
+from ..video.source import find_sources
 from ..watching.panel import Panel
 from ..watching.signals import stopped_by_signals
+from .page import OddMoment, Story, write_story
+from .recording import record as record_source
+from .recording import seconds_of
+from .suitable import Look, look_at, warnings_about
 
 MOST_PIXELS = 256 * 256  # of a frame, as in the paper
 SIDE = 16  # pixels that sides are multiples of
@@ -40,49 +50,61 @@ class Learned:
     """What learning came to."""
 
     path: Path  # of the checkpoint
+    page: Path  # that tells of it
     basis: str  # what its threshold rests on
     steps: int  # of the training
     command: str  # of anomalib that does the same
-    seconds: float  # that it took
+    seconds: float  # that it took, recording left out
 
 
 def learn(
     sources: Sequence[str],
     out: Path | str = "model.ckpt",
     minutes: float = 10.0,
+    record: str = "30m",
+    recordings: Path | str | None = None,
     false_alarms_per_day: float = 1.0,
     frame_rate: float | None = None,
     ignore: str | None = None,
     only: str | None = None,
+    rtsp: Rtsp = "tcp",
     console: Console | None = None,
 ) -> Learned:
-    """Learn a camera from recorded normal video.
+    """Learn a camera from normal video.
 
     As many minutes of video are taken as there are minutes to learn, in stretches spread over all of it
-    (:class:`~anomalib_stmem.data.normal.NormalVideos`). The network is the one stream that the score needs.
+    (:class:`~anomalib_stmem.data.normal.NormalVideos`). The network is the one stream that the score needs. A training
+    that was stopped goes on where it was, and so does a recording.
 
     Args:
-        sources: video files, folders of pictures, or folders of either, of one camera.
-        out: checkpoint to write.
-        minutes: that all of it may take.
+        sources: normal video of one camera, as :func:`~anomalib_stmem.video.source.find_sources` takes it. Live
+            sources are recorded first.
+        out: checkpoint to write; beside it a page, ``NAME.html``.
+        minutes: that all of it may take, after the recording.
+        record: how long to record a live source, as ``30m``, ``2h`` or ``90s``.
+        recordings: folder that keeps what is recorded; by default it is deleted when the checkpoint is written.
         false_alarms_per_day: budget of the threshold, above 0.
         frame_rate: frames per second of videos that do not say theirs.
         ignore: what of the picture does not count, as :func:`~anomalib_stmem.video.region.region_of` takes it.
         only: the same of what alone counts.
+        rtsp: how RTSP is carried, ``tcp`` or ``udp``.
         console: to show the progress on.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is no video, there is too little of it, or ``out`` is a folder.
+        ValueError: a file is no video, there is too little of it, it shows nothing, or ``out`` is a folder.
         OSError: the checkpoint cannot be written, or there is no room for the frames.
     """
-    began, panel, out = time.monotonic(), Panel(console or Console()), Path(out)
-    paths = [path for source in sources for path in videos_at(Path(source)).values()]
-    size = _size_for(paths[0], frame_rate)
+    panel, out = Panel(console or Console()), Path(out)
     if out.is_dir():
         msg = f"--out names the folder {out}. Name the file to write, as {out / 'model.ckpt'}."
         raise ValueError(msg)
+    length = seconds_of(record)
     out.parent.mkdir(parents=True, exist_ok=True)
+    recorded = Path(recordings) if recordings is not None else out.with_suffix(".recording")
+    videos = _recorded(sources, recorded, length, rtsp, panel)
+    began = time.monotonic()
+    size = _size_for(next(iter(videos_at(Path(videos[0])).values())), frame_rate)
     model_options: dict[str, Any] = {
         "streams": "temporal",
         "image_size": size,
@@ -92,31 +114,109 @@ def learn(
         "only": only,
     }
     data_options: dict[str, Any] = {
-        "videos": list(sources),
+        "videos": videos,
         "minutes": max(minutes, LEAST_MINUTES),
         "frame_rate": frame_rate,
     }
     command = _command(model_options, data_options)
     data, stopping = NormalVideos(**data_options, num_workers=1), threading.Event()
+    warnings: list[str] = []
+    looks: list[Look] = []
+
+    def look() -> None:
+        looks.extend(_looks(data))
+        for seen in looks:
+            panel.tell(f"{seen.name}: {as_time(seen.seconds / 3600)}, {seen.num_frames} frames")
+        _refuse_too_little(sum(seen.seconds for seen in looks))
+        warnings.extend(warnings_about(looks))
+        for warning in warnings:
+            panel.tell(warning)
+
+    before = out.with_suffix(".stopped.ckpt")
+    if before.is_file():
+        panel.tell(f"Going on from {before}, where learning was stopped. To begin anew, delete it.")
     with TemporaryDirectory(prefix="stmem-learn-", dir=out.parent) as folder:
-        timer = _Until(began + 60 * minutes, stopping, lambda: _check_what_is_learned_from(data, panel))
+        timer = _Until(began + 60 * minutes, stopping, look)
         engine = Engine(default_root_dir=folder, callbacks=[timer], logger=False, enable_model_summary=False)
         model = STMem(**model_options)
         try:
             with stopped_by_signals(stopping, threading.Event()):
-                engine.fit(model, datamodule=data)
+                engine.fit(model, datamodule=data, ckpt_path=before if before.is_file() else None)
         except BaseException:
             for stopped in Path(folder).rglob(STOPPED.name):
-                kept = stopped.replace(out.with_suffix(".stopped.ckpt"))
+                stopped.replace(before)
                 panel.tell(
-                    f"What was learned is in {kept}, without a threshold. To go on: {command} --ckpt_path {kept}"
+                    f"What was learned is in {before}, without a threshold. The same command goes on from there."
                 )
             raise
         (made,) = Path(folder).rglob("v0/weights/lightning/model.ckpt")
         made.replace(out)
-    steps = engine.trainer.global_step
+    before.unlink(missing_ok=True)
+    steps, took = engine.trainer.global_step, time.monotonic() - began
     repeat = f"{command} --trainer.max_time {_as_days(timer.allowed)}"
-    return Learned(out, model.trained.explain_threshold(), steps, repeat, time.monotonic() - began)
+    basis, page = model.trained.explain_threshold(), out.with_suffix(".html")
+    smallest = _smallest(model, data)
+    told = as_time(took / 3600), steps, repeat
+    write_story(Story(out.name, basis, warnings, looks, _odd_moments(model, data), smallest, *told), page)
+    if recordings is None:
+        shutil.rmtree(recorded, ignore_errors=True)
+    return Learned(out, page, basis, steps, repeat, took)
+
+
+def _recorded(sources: Sequence[str], folder: Path, seconds: float, rtsp: Rtsp, panel: Panel) -> list[str]:
+    """Record what is live, and return what is on disk then."""
+    found = find_sources(sources, panel.tell)
+    live = [source for source in found if source.kind != "file"]
+    if not live:
+        return list(sources) if all(Path(text).exists() for text in sources) else [one.address for one in found]
+    ended = threading.Event()
+    with stopped_by_signals(ended):
+        for source in live:
+            panel.tell(f"{source.shown}: recording {as_time(seconds / 3600)}. Ctrl-C ends the recording and learns.")
+            record_source(source, folder / folder_of(source.name), seconds, panel.tell, ended, rtsp=rtsp)
+    return [*(one.address for one in found if one.kind == "file"), *(str(folder / folder_of(one.name)) for one in live)]
+
+
+def _looks(data: NormalVideos) -> list[Look]:
+    """Look at what was taken of each video."""
+    parts: dict[str, list[LabelledVideo]] = {}
+    for one in [*data.train_data.videos, *data.val_data.videos]:
+        parts.setdefault(str(one.video.path), []).append(one)
+    looks = []
+    for path, stretches in parts.items():
+        video = stretches[0].video
+        seconds = video.num_frames / (video.frame_rate or ASSUMED_RATE) / stretches[0].share
+        looks.append(look_at(shown(Path(path)), seconds, video))
+    return looks
+
+
+def _refuse_too_little(seconds: float) -> None:
+    if seconds < 0.9 * 60 * LEAST_MINUTES:
+        msg = f"That is {seconds:.0f} s of video. A camera needs a minute at least to be learned, and an hour is good."
+        raise ValueError(msg)
+
+
+def _odd_moments(model: STMem, data: NormalVideos) -> list[OddMoment]:
+    """Take the pictures of the moments that surprised the model most."""
+    scale, videos = (
+        model.post_processor,
+        {one.name: one.video for one in [*data.train_data.videos, *data.val_data.videos]},
+    )
+    assert isinstance(scale, CalibratedPostProcessor)  # noqa: S101  # which the model makes itself
+    threshold, moments = float(scale.calibration.threshold), []
+    for one in scale.surprises:
+        video = videos[one.video]
+        seconds = video.seconds[one.frame] if isinstance(video, SampledVideo) else one.frame / ASSUMED_RATE
+        where = f"{shown(video.path)} at {as_clock(seconds)}"
+        moments.append(OddMoment(where, video.read(one.frame, one.frame + 1)[0], one.level > threshold))
+    return moments
+
+
+def _smallest(model: STMem, data: NormalVideos) -> int:
+    """Say how high a figure must be, in pixels of the camera's picture: two of the cells that look at it."""
+    cell = 2 * (model.model.appearance.cell if model.model.appearance is not None else SIDE)
+    video = data.train_data.videos[0].video
+    return round(cell * video.source_hw[0] / video.size_hw[0])
 
 
 class _Until(Timer):
@@ -137,7 +237,8 @@ class _Until(Timer):
         """Set how long it may take."""
         super().on_train_start(trainer, pl_module)
         self._ready()
-        self.allowed = self._duration = max(1.0, TRAINING * (self._deadline - time.monotonic()))
+        self.allowed = max(1.0, TRAINING * (self._deadline - time.monotonic()))
+        self._duration = self.time_elapsed() + self.allowed  # which may be of an earlier run
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Look at the time, and whether it is stopped: then what comes after the training still comes."""
@@ -154,21 +255,9 @@ def _size_for(path: Path, frame_rate: float | None) -> Size:
     return max(SIDE, SIDE * round(scale * height / SIDE)), max(SIDE, SIDE * round(scale * width / SIDE))
 
 
-def _check_what_is_learned_from(data: NormalVideos, panel: Panel) -> None:
-    """Say how much of each video was taken, before the minutes are spent.
-
-    Raises:
-        ValueError: it is too little.
-    """
-    videos = {one.video.path: one for one in [*data.train_data.videos, *data.val_data.videos]}
-    total = 0.0
-    for path, one in videos.items():
-        seconds = one.video.num_frames / (one.video.frame_rate or ASSUMED_RATE) / one.share
-        panel.tell(f"{shown(path)}: {as_time(seconds / 3600)}, {one.video.num_frames} frames")
-        total += seconds
-    if total < 0.9 * 60 * LEAST_MINUTES:
-        msg = f"That is {total:.0f} s of video. A camera needs a minute at least to be learned, and an hour is good."
-        raise ValueError(msg)
+def as_clock(seconds: float) -> str:
+    """Write a moment of a video, as ``1:02:03``."""
+    return str(timedelta(seconds=int(seconds)))
 
 
 def _as_days(seconds: float) -> str:

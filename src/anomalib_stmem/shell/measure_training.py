@@ -54,6 +54,7 @@ def measure_training(
         np.array([frame for _, frame in places]),
         known_rates(np.array(rates), "The hours behind the threshold"),
         np.array(shares),
+        tuple(numbers),
     )
     return CalibrationFrames(torch.cat(measurements), torch.cat(maps), timeline)
 

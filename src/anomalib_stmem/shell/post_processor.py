@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..evaluation.calibration import CalibrationFrames, calibrate, summary_of_maps
 from ..evaluation.events import Timeline
+from ..evaluation.surprises import Surprise, most_surprising
 from ..model.calibration import CHECKPOINT_NAMES, SIZES, Calibration, squash
 from ..model.scoring import MEASUREMENTS
 from ..video.frame_rate import known_rates
@@ -76,6 +77,7 @@ class CalibratedPostProcessor(SquashingPostProcessor):
         for ours, theirs in CHECKPOINT_NAMES.items():
             if not hasattr(self, theirs):
                 self.register_buffer(theirs, torch.full(SIZES.get(ours, ()), float("nan")))
+        self.surprises: list[Surprise] = []  # of the video that set the threshold
         self._seen: list[pd.DataFrame] = []
 
     @property
@@ -121,23 +123,28 @@ class CalibratedPostProcessor(SquashingPostProcessor):
             return
         seen, self._seen = gather(self._seen), []
         rate = float(np.median(seen.rate)) if seen.rate.notna().all() else float("nan")
+        numbers, names = seen.video.factorize()
         timeline = Timeline(
-            seen.video.factorize()[0],
+            numbers,
             seen.frame.to_numpy(np.int64),
             known_rates(seen.rate.to_numpy(float), "The hours behind the threshold"),
             seen.share.to_numpy(float),
+            tuple(names),
         )
         measurements, maps = (
             torch.tensor(seen[list(names)].to_numpy(np.float32)) for names in (MEASUREMENTS, ("map", "high"))
         )
+        held_out = CalibrationFrames(measurements, maps, timeline)
         calibration = calibrate(
             pl_module.model.head,
-            CalibrationFrames(measurements, maps, timeline),
+            held_out,
             self.false_alarms_per_hour,
             trained_on=self.trained_on,
             abnormal=seen.abnormal.to_numpy() > 0,
             best_threshold=best_for_f1,
         )
+        judged = [held_out] if self.trained_on is None else [held_out, self.trained_on]
+        self.surprises = most_surprising(pl_module.model.head, judged)
         self.trained_on = None
         calibration.frame_rate.fill_(rate)
         self.adopt(calibration)
