@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import pytest
 from conftest import TINY_DATA
 
 from anomalib_stmem import FrameDifference, STMem, VideoFolder, WalkwayDemo, write_scene
-from anomalib_stmem.data import labels
+from anomalib_stmem.data import datamodule, labels
 from anomalib_stmem.data.datamodule import hold_out
 from anomalib_stmem.data.labels import LabelledVideo
 
@@ -134,8 +135,8 @@ def test_hold_out_is_a_fixed_rule(count: int, held: list[int]) -> None:
 def test_of_much_held_out_video_a_part_is_judged_and_that_is_said(
     scene: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "MOST_FRAMES", 12)
-    monkeypatch.setattr(labels, "STRETCH", 6)
+    monkeypatch.setattr(labels, "SHORTEST", 6)
+    monkeypatch.setattr(datamodule, "spread", partial(labels.spread, most=12))
     caplog.set_level("INFO")
     data = VideoFolder(scene, **TINY_DATA)
     data.setup("fit")

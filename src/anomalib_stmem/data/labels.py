@@ -17,7 +17,7 @@ Labels = NDArray[np.bool_]  # (num_frames,), true = abnormal
 
 MOST_FRAMES = 20_000  # of normal video that are judged to set a threshold: some minutes of work
 STRETCH = 1000  # frames in a row, where that is not all of it
-FEWEST_STRETCHES = 8  # that few frames are spread over
+FEWEST_STRETCHES, SHORTEST = 8, 40  # that few frames are spread over, and frames of each of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +186,9 @@ def spread(videos: Sequence[LabelledVideo], most: float = MOST_FRAMES) -> list[L
     total = sum(video.last - video.first for video in videos)
     if total <= most:
         return list(videos)
-    stretches, length = [], min(STRETCH, most / FEWEST_STRETCHES)
+    stretches, length = [], min(STRETCH, max(SHORTEST, most / FEWEST_STRETCHES))
     for video in videos:
-        pieces = max(1, round((video.last - video.first) / max(1, length)))
+        pieces = max(1, round((video.last - video.first) / length))
         cuts = np.linspace(video.first, video.last, pieces + 1).astype(int).tolist()
         stretches += [replace(video, first=first, last=last) for first, last in pairwise(cuts)]
     count = max(1, int(len(stretches) * most // total))

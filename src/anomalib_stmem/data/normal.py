@@ -1,5 +1,6 @@
 """Normal video of a camera, as much as there is: a budget of minutes out of all of it is learned from."""
 
+import logging
 import os
 import shutil
 import weakref
@@ -10,9 +11,12 @@ from tempfile import mkdtemp
 from typing import Any, NoReturn
 
 from ..video.finding import videos_at
+from ..video.names import shown
 from .datamodule import ClipData
 from .labels import LabelledVideo, whole
 from .sampled import sampled
+
+logger = logging.getLogger(__name__)
 
 
 class NormalVideos(ClipData):
@@ -44,6 +48,7 @@ class NormalVideos(ClipData):
         self.videos = [videos] if isinstance(videos, str) else list(videos)
         self.root = Path(self.videos[0])
         self.minutes, self.rate = minutes, rate
+        self.too_short: list[Path] = []  # videos that are left out
 
     def training_videos(self) -> list[LabelledVideo]:
         """Take the minutes.
@@ -58,7 +63,12 @@ class NormalVideos(ClipData):
             self.cache_dir.mkdir(parents=True, exist_ok=True)
         folder = Path(mkdtemp(prefix="stmem-", dir=self.cache_dir))
         weakref.finalize(self, _remove, folder, os.getpid())
-        taken = sampled(paths, folder, self._wanted_size(), self.minutes, self.rate, self.frame_rate)
+        taken = list(sampled(paths, folder, self._wanted_size(), self.minutes, self.rate, self.frame_rate))
+        long = [video for video in taken if video.num_frames >= self.train_clip_length]
+        self.too_short = [video.path for video in taken if video not in long] if long else []
+        taken = long or taken
+        for path in self.too_short:
+            logger.warning("%s has fewer than %d frames, and is left out.", shown(path), self.train_clip_length)
         return [replace(whole(str(video.path), video), share=video.share) for video in taken]
 
     def without_repeats(self, videos: list[LabelledVideo]) -> list[LabelledVideo]:

@@ -1,4 +1,4 @@
-"""``stmem learn``: from normal video, recorded or live, to a checkpoint that watches, within the minutes that a user has."""
+"""``stmem learn``: from normal video, recorded or live, to a checkpoint, within the minutes that a user has."""
 
 import shlex
 import shutil
@@ -127,6 +127,8 @@ def learn(
         looks.extend(_looks(data))
         for seen in looks:
             panel.tell(f"{seen.name}: {as_time(seen.seconds / 3600)}, {seen.num_frames} frames")
+        for path in data.too_short:
+            panel.tell(f"{shown(path)}: too few frames, left out")
         _refuse_too_little(sum(seen.seconds for seen in looks))
         warnings.extend(warnings_about(looks))
         for warning in warnings:
@@ -208,7 +210,7 @@ def _odd_moments(model: STMem, data: NormalVideos) -> list[OddMoment]:
         video = videos[one.video]
         seconds = video.seconds[one.frame] if isinstance(video, SampledVideo) else one.frame / ASSUMED_RATE
         where = f"{shown(video.path)} at {as_clock(seconds)}"
-        moments.append(OddMoment(where, video.read(one.frame, one.frame + 1)[0], one.level > threshold))
+        moments.append(OddMoment(where, next(video.frames(one.frame)), one.level > threshold))
     return moments
 
 

@@ -1,5 +1,6 @@
-"""Records live video to learn from: bounded in time, in films of some minutes, so that little is lost whatever ends it."""
+"""Records live video to learn from, for a time, in films of some minutes, so that little is lost whatever ends it."""
 
+import errno
 import shutil
 import threading
 import time
@@ -100,32 +101,27 @@ def _record(
     patience: float,
 ) -> str | None:
     """Record, and say why it ended early if it did."""
-    until = time.monotonic() + seconds + 2 * patience
-    looked, told = 0.0, time.monotonic()
+    told = time.monotonic()
+    until = told + seconds + 2 * patience
     while films.seconds < seconds:
-        now = time.monotonic()
         if stopping.is_set():
             return "it was stopped"
         if reader.has_ended:
             return "the camera is gone" if reader.error is None else str(reader.error).rstrip(".")
-        if now > until:
+        if time.monotonic() > until:
             return "the camera was lost for a part of the time"
-        if now - looked >= LOOK_EVERY:
-            looked = now
-            if shutil.disk_usage(films.folder).free < LEAST_FREE:
-                return f"the disk of {films.folder} is nearly full"
-        if now - told >= TELL_EVERY:
-            told = now
+        if time.monotonic() - told >= TELL_EVERY:
+            told = time.monotonic()
             tell(f"{reader.source.shown}: {films.seconds:.0f} of {seconds:.0f} s are recorded.")
         arrived.clear()
         frame = reader.next()
         if frame is None:
             arrived.wait(0.1)
-        elif frame.frozen_since is None:
-            try:
-                films.write(frame)
-            except OSError as error:
-                return f"{films.folder} takes no more ({error.strerror or error})"
+            continue
+        try:
+            films.write(frame)
+        except OSError as error:
+            return f"{films.folder} takes no more ({error.strerror or error})"
     return None
 
 
@@ -140,13 +136,20 @@ class _Films:
         self.folder, self.seconds = folder, 0.0
         self._film: Film | None = None
         self._size, self._began, self._latest = (0, 0), 0.0, 0.0
+        self._looked = -LOOK_EVERY
 
     def write(self, frame: Frame) -> None:
-        """Add a frame.
+        """Add a frame, unless the source hangs and shows the old picture.
 
         Raises:
-            OSError: the disk takes no more.
+            OSError: the disk takes no more, or soon would not.
         """
+        if frame.frozen_since is not None:
+            return
+        if frame.seconds - self._looked >= LOOK_EVERY:
+            self._looked = frame.seconds
+            if shutil.disk_usage(self.folder).free < LEAST_FREE:
+                raise OSError(errno.ENOSPC, f"less than {LEAST_FREE / 1e6:.0f} MB are free")
         height, width = (side - side % 2 for side in frame.image.shape[:2])
         changes = (height, width) != self._size or frame.seconds - self._began >= FILM_SECONDS
         if self._film is None or changes or frame.follows_gap:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ SOME = 0.2
 LEAST_MOVING = 0.02  # share of the pairs in which something moves
 LEAST_CELLS = 2  # that move when something does
 SHAKES = 1.5  # pixels that a camera that is fixed moves at most, from frame to frame
+EXPLAINED = 0.6  # of the difference of two pictures that is left when one is moved back
 MOVES = 0.25  # share of the pictures that a fixed camera shows from another place at most
 SAME_CAMERA = (
     0.24  # agreement from which two views may be of one camera: measured 0.10 to 0.14 of two, 0.33 by day and night
@@ -141,7 +143,7 @@ def _pairs(video: Video) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float
     """Go through pictures with those before them, ``(3, h, w)`` RGB in [0, 1]."""
     for place in np.unique(np.linspace(0, video.num_frames - 2, PICTURES).astype(int)).tolist():
         if place + 1 not in video.gaps:
-            before, now = (video.read(place, place + 2) / np.float32(255)).astype(np.float32)
+            before, now = (frame.astype(np.float32) / np.float32(255) for frame in islice(video.frames(place), 2))
             yield before, now
 
 
@@ -151,11 +153,14 @@ def _moves(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
 
 
 def _shift(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
-    """Measure how far the whole picture has moved, in pixels."""
-    grey = [picture.mean(axis=0) for picture in (before, now)]
-    window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_32F)
-    (right, down), _ = cv2.phaseCorrelate(*grey, window)
-    return float(np.hypot(right, down))
+    """Measure how far the whole picture has moved, in pixels; 0 where a shift does not explain what changed."""
+    then, this = (picture.mean(axis=0) for picture in (before, now))
+    window = cv2.createHanningWindow(this.shape[::-1], cv2.CV_32F)
+    (right, down), _ = cv2.phaseCorrelate(then, this, window)
+    back = np.array([[1, 0, -right], [0, 1, -down]], np.float32)
+    moved = cv2.warpAffine(this, back, this.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    explains = np.abs(moved - then).mean() < EXPLAINED * np.abs(this - then).mean()
+    return float(np.hypot(right, down)) if explains else 0.0
 
 
 def _share(values: Iterator[bool]) -> float:
