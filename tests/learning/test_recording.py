@@ -77,10 +77,10 @@ def test_what_is_no_length_of_time_is_refused(text: str, capsys: pytest.CaptureF
 def test_camera_is_learned_and_its_recording_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(learning, "LEAST_MINUTES", 0.05)
+    monkeypatch.setattr(learning, "LEAST_MINUTES", 0.1)
     with on_air(Camera([90] * 4000, rate=20)) as url:
         out = str(tmp_path / "gate.ckpt")
-        assert main(["learn", f"gate={url}", "--record", "5s", "--minutes", "0.05", "--out", out]) == 0
+        assert main(["learn", f"gate={url}", "--record", "8s", "--minutes", "0.1", "--out", out]) == 0
     said = capsys.readouterr().out
     assert "Ctrl-C ends the recording" in said
     assert "secret" not in said
