@@ -68,6 +68,7 @@ def write_mat(path: Path, masks: np.ndarray) -> Path:
 
 def write_long(path: Path, seconds: float, repeats: int = 1, keys: int = 50, rate: int = 10) -> Path:
     """A video whose brightness says the second, and in which a mark moves; each picture is shown ``repeats`` times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=Fraction(rate))
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"

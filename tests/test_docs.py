@@ -9,16 +9,23 @@ from pathlib import Path
 import cv2
 import pytest
 from anomalib.cli.cli import AnomalibCLI
-from makers import write_video
+from commands import flags, learn_little
+from makers import write_long
 
 from anomalib_stmem import cli, cli_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("your_camera", "threshold", "report", "several_cameras", "openvino", "deployment", "python")
-MODEL = [
-    *("--model.image_size", "[16,16]", "--model.width", "2", "--model.stem", "1", "--model.memory_items", "3"),
-    *("--model.train_crop", "null", "--model.streams", "temporal", "--model.appearance", "false"),
-]
+SMALL = {
+    "image_size": (16, 16),
+    "width": 2,
+    "stem": 1,
+    "memory_items": 3,
+    "train_crop": None,
+    "streams": "temporal",
+    "appearance": False,
+}
+MODEL = flags("model", SMALL | {"train_crop": "null", "appearance": "false"})
 RUN = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 
 
@@ -31,9 +38,11 @@ def commands(page: str, language: str = "bash") -> list[list[str]]:
     return [shlex.split(line) for line in lines if "--trainer.devices" not in line and "NODE_RANK" not in line]
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     program, *arguments = command
-    if program == "stmem":
+    if command[:2] == ["stmem", "learn"]:
+        assert learn_little(arguments, monkeypatch, **SMALL) == 0, command
+    elif program == "stmem":
         assert cli.main(arguments) == 0, command
         if arguments[0] == "snapshot":  # somebody paints on it
             picture = cv2.imread(arguments[-1])
@@ -53,14 +62,15 @@ def run(command: list[str]) -> None:
 def test_pages_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino")
     monkeypatch.chdir(tmp_path)
-    own = ("my_videos/normal/1", "my_videos/normal/2", "my_videos/test/1")
-    for name in ("gate", "monday", "tuesday", *own, "archive/1"):
-        write_video(tmp_path / f"{name}.mp4", 14, "mp4v", (32, 48))
+    for name in ("gate", "monday", "tuesday", "my_videos/test/1", "archive/1"):
+        write_long(tmp_path / f"{name}.mp4", 1.4)
+    for name in ("1", "2"):
+        write_long(tmp_path / "my_videos" / "normal" / f"{name}.mp4", 30)
     exported = []  # already: an export costs half a minute
     for page in PAGES:
         for command in commands(page):
             if command not in exported:
-                run(command)
+                run(command, monkeypatch)
             if command[:2] == ["anomalib", "export"]:
                 exported.append(command)
         names: dict = {}

@@ -13,7 +13,8 @@ import pytest
 import torch
 import yaml
 from anomalib.cli.cli import AnomalibCLI
-from makers import write_video
+from commands import learn_little
+from makers import write_long
 from trained import calibrated
 
 from anomalib_stmem import cli
@@ -53,11 +54,16 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert len(commands()) >= 8
     # A stranger's folder: plain video files, and one line that says where the event is.
-    for name in ("gate", "monday", "my_videos/normal/1", "my_videos/normal/2", "my_videos/test/friday"):
-        write_video(tmp_path / f"{name}.mp4", 14, "mp4v", (32, 48))
+    for name in ("gate", "monday", "my_videos/test/friday"):
+        write_long(tmp_path / f"{name}.mp4", 1.4)
+    for name in ("1", "2"):
+        write_long(tmp_path / "my_videos" / "normal" / f"{name}.mp4", 30)
     (tmp_path / "my_videos" / "labels.csv").write_text("video,start,end\nfriday,9,11\n")
     for command in commands():
         arguments = shlex.split(command)[1:]
+        if command.startswith("stmem learn "):
+            assert learn_little(arguments, monkeypatch, image_size=(16, 16), train_crop=(16, 16), appearance=False) == 0
+            continue
         if command.startswith("stmem "):
             assert cli.main(arguments) == 0, command
             continue

@@ -21,7 +21,7 @@ from ..data.normal import NormalVideos
 from ..data.sampled import SampledVideo
 from ..lightning_model import STMem
 from ..model.calibration import HOURS_PER_DAY, as_time
-from ..shell.budget import AFTER
+from ..shell.budget import AFTER, is_over
 from ..shell.post_processor import CalibratedPostProcessor
 from ..shell.save_when_stopped import STOPPED
 from ..video.connection import Rtsp
@@ -234,6 +234,7 @@ class _Until(Timer):
         super().__init__(duration=timedelta(days=1), verbose=False)
         self._deadline, self._stopping, self._ready = deadline, stopping, ready
         self.allowed = 0.0  # seconds of training
+        self._is_over = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set how long it may take."""
@@ -246,6 +247,11 @@ class _Until(Timer):
         """Look at the time, and whether it is stopped: then what comes after the training still comes."""
         super().on_train_batch_end(trainer, *args, **kwargs)
         trainer.should_stop = trainer.should_stop or self._stopping.is_set()
+        self._is_over = is_over(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Remember the time of a training that may go on; of a finished one Lightning would ask for this callback."""
+        return {} if self._is_over else super().state_dict()
 
 
 def _size_for(path: Path, frame_rate: float | None) -> Size:
