@@ -36,9 +36,10 @@ def flags(kind: str, options: dict) -> list[str]:
 
 
 def learn_little(arguments: list[str], monkeypatch: pytest.MonkeyPatch, **options: Any) -> int:
-    """Run ``stmem learn`` with these options of the model, in seconds instead of the minutes that it is given."""
+    """Run ``stmem learn`` with these options of the model, in seconds instead of minutes and on as much video."""
     arguments = list(arguments)
     arguments[arguments.index("--minutes") + 1] = "0.02"
     with monkeypatch.context() as patch:
+        patch.setattr(learn, "LEAST_MINUTES", 0.05)
         patch.setattr(learn, "STMem", lambda **given: STMem(**given | options))
         return cli.main(arguments)

@@ -57,7 +57,7 @@ def test_readme_commands_run_in_order(scene: Path, tmp_path: Path, monkeypatch: 
     for name in ("gate", "monday", "my_videos/test/friday"):
         write_long(tmp_path / f"{name}.mp4", 1.4)
     for name in ("1", "2"):
-        write_long(tmp_path / "my_videos" / "normal" / f"{name}.mp4", 30)
+        write_long(tmp_path / "my_videos" / "normal" / f"{name}.mp4", 1.4)
     (tmp_path / "my_videos" / "labels.csv").write_text("video,start,end\nfriday,9,11\n")
     for command in commands():
         arguments = shlex.split(command)[1:]
