@@ -104,7 +104,10 @@ def test_room_says_what_comes_in_and_what_goes_out(room: Path) -> None:
     [
         ("import anomalib_stmem", {"numpy", "torch", "anomalib"}),
         ("import anomalib_stmem.cli; anomalib_stmem.cli_options.parser()", {"numpy", "cv2", "torch", "anomalib"}),
-        ("import anomalib_stmem.watching.watch", {"torch", "anomalib", "lightning", "torchvision"}),
+        (
+            "import anomalib_stmem.watching.watch",
+            {"torch", "anomalib", "lightning", "torchvision", "pandas", "matplotlib"},
+        ),
         ("import anomalib_stmem.watching.calibrate", {"anomalib", "lightning", "torchvision"}),
         ("import anomalib_stmem.page.page", {"torch", "anomalib", "lightning"}),
     ],

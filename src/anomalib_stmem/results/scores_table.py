@@ -4,11 +4,12 @@ import csv
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from .files import UNFINISHED
+
+if TYPE_CHECKING:  # a third of a second, before the first verdict
+    import pandas as pd
 
 
 class ScoresTable:
@@ -35,7 +36,7 @@ class ScoresTable:
         self._rows.writerow(row.values())
         self._begun = True
 
-    def add(self, frames: pd.DataFrame) -> None:
+    def add(self, frames: "pd.DataFrame") -> None:
         """Add several frames."""
         frames.to_csv(self._file, header=not self._begun, index=False, lineterminator="\n")
         self._begun = True
@@ -58,7 +59,7 @@ class ScoresTable:
             self._file.close()
 
 
-def write_scores(frames: pd.DataFrame, path: Path) -> None:
+def write_scores(frames: "pd.DataFrame", path: Path) -> None:
     """Write a table whose rows are all known."""
     table = ScoresTable(path)
     table.add(frames)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import pandas as pd
 
 from ..video.frame import Image
 from ..video.region import Polygon
@@ -140,10 +139,14 @@ class VideoResults:
         with whole_file(self.folder / EVENTS) as part:
             part.write_text(to_json(self.events, indent=1))
         with whole_file(self.folder / "events.csv") as part:
+            import pandas as pd  # not before the first verdict
+
             pd.DataFrame(self.events, columns=self._columns()).to_csv(part, index=False)
         self._scores.close()
         if not self.num_judged:
             return
+        import pandas as pd
+
         frames = pd.read_csv(self.folder / SCORES)
         with whole_file(self.folder / "scores.jsonl") as part:
             frames.to_json(part, orient="records", lines=True)
