@@ -74,6 +74,13 @@ def test_what_was_learned_before_an_error_is_kept(
     assert "The same command goes on from there" in " ".join(caught.out.split())
     assert sorted(path.name for path in here.iterdir()) == ["day.mp4", "model.stopped.ckpt"]
 
+
+@pytest.mark.slow
+def test_learning_goes_on_where_it_was_stopped(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = STMem.training_step
+    test_what_was_learned_before_an_error_is_kept(here, capsys, monkeypatch)
     monkeypatch.setattr(STMem, "training_step", step)
     assert main(["learn", str(here / "day.mp4"), "--minutes", "0.05"]) == 0
     said = " ".join(capsys.readouterr().out.split())

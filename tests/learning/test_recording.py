@@ -74,6 +74,7 @@ def test_what_is_no_length_of_time_is_refused(text: str, capsys: pytest.CaptureF
     assert "Expected a number and a unit" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_camera_is_learned_and_its_recording_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
