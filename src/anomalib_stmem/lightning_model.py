@@ -375,6 +375,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
 
     def on_validation_start(self) -> None:
         """Before the scores are calibrated, learn from the training video what they are relative to."""
+        self._judged_share = 1.0
         if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
             self._learn_scene()
 
