@@ -65,11 +65,17 @@ class NormalVideos(ClipData):
         weakref.finalize(self, _remove, folder, os.getpid())
         taken = list(sampled(paths, folder, self._wanted_size(), self.minutes, self.rate, self.frame_rate))
         long = [video for video in taken if video.num_frames >= self.train_clip_length]
-        self.too_short = [video.path for video in taken if video not in long] if long else []
-        taken = long or taken
+        if not long:
+            msg = (
+                f"No video has {self.train_clip_length} frames that differ; the longest, "
+                f"{shown(max(taken, key=lambda video: video.num_frames).path)}, has "
+                f"{max(video.num_frames for video in taken)}. Give longer videos."
+            )
+            raise ValueError(msg)
+        self.too_short = [video.path for video in taken if video not in long]
         for path in self.too_short:
             logger.warning("%s has fewer than %d frames, and is left out.", shown(path), self.train_clip_length)
-        return [replace(whole(str(video.path), video), share=video.share) for video in taken]
+        return [replace(whole(str(video.path), video), share=video.share) for video in long]
 
     def without_repeats(self, videos: list[LabelledVideo]) -> list[LabelledVideo]:
         """Keep all: they were chosen without repeats."""

@@ -157,9 +157,8 @@ def learn(
     steps, took = engine.trainer.global_step, time.monotonic() - began
     repeat = f"{command} --trainer.max_time {_as_days(timer.allowed)}"
     basis, page = model.trained.explain_threshold(), out.with_suffix(".html")
-    smallest = _smallest(model, data)
     told = as_time(took / 3600), steps, repeat
-    write_story(Story(out.name, basis, warnings, looks, _odd_moments(model, data), smallest, *told), page)
+    write_story(Story(out.name, basis, warnings, looks, _odd_moments(model, data), *told), page)
     if recordings is None:
         shutil.rmtree(recorded, ignore_errors=True)
     return Learned(out, page, basis, steps, repeat, took)
@@ -212,13 +211,6 @@ def _odd_moments(model: STMem, data: NormalVideos) -> list[OddMoment]:
         where = f"{shown(video.path)} at {as_clock(seconds)}"
         moments.append(OddMoment(where, next(video.frames(one.frame)), one.level > threshold))
     return moments
-
-
-def _smallest(model: STMem, data: NormalVideos) -> int:
-    """Say how high a figure must be, in pixels of the camera's picture: two of the cells that look at it."""
-    cell = 2 * (model.model.appearance.cell if model.model.appearance is not None else SIDE)
-    video = data.train_data.videos[0].video
-    return round(cell * video.source_hw[0] / video.size_hw[0])
 
 
 class _Until(Timer):

@@ -37,7 +37,6 @@ class Story:
     warnings: Sequence[str]
     looks: Sequence[Look]
     moments: Sequence[OddMoment]
-    smallest: int  # pixels of the camera's picture that a figure must have
     took: str
     steps: int
     command: str  # of anomalib that does the same
@@ -66,7 +65,6 @@ def write_story(story: Story, path: Path) -> None:
         warnings="\n".join(f'<p class="warning">{say(one)}</p>' for one in story.warnings),
         rows="\n".join(rows),
         moments="\n".join(moments),
-        smallest=story.smallest,
         took=say(story.took),
         steps=story.steps,
         command=say(story.command),

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -77,14 +78,21 @@ def record(
     arrived, films = threading.Event(), _Films(folder)
     reader = Reader(source, RATE, arrived, tell, patience, rtsp=rtsp)
     reader.start()
+    why: str | None = None
     try:
         why = _record(reader, films, seconds - had, arrived, stopping, tell, patience)
     finally:
         reader.stop()
-        films.close()
+        try:
+            films.close()
+        except OSError as error:
+            why = f"{folder} takes no more ({error.strerror or error})"
         reader.wait()
     total = had + films.seconds
     if not total:
+        with suppress(OSError):  # unless there is something in it
+            folder.rmdir()
+            folder.parent.rmdir()
         raise ValueError(str(reader.error or f"Nothing could be recorded from {source.shown}: {why}."))
     if why:
         tell(f"{source.shown}: recording ended early, because {why}. The {total:.0f} s that there are are used.")
@@ -133,7 +141,7 @@ class _Films:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.seconds = folder, 0.0
+        self.folder, self._finished = folder, 0.0
         self._film: Film | None = None
         self._size, self._began, self._latest = (0, 0), 0.0, 0.0
         self._looked = -LOOK_EVERY
@@ -157,7 +165,6 @@ class _Films:
             self._size, self._began, self._latest = (height, width), frame.seconds, frame.seconds
             number = 1 + len(list(self.folder.glob("*.mp4")))
             self._film = Film(self.folder / f"{number:03d}.mp4", (width, height), RATE)
-        self.seconds += frame.seconds - self._latest
         self._latest = frame.seconds
         try:
             self._film.write(frame.image[:height, :width], frame.seconds)
@@ -165,11 +172,21 @@ class _Films:
             self._film = None  # it is gone
             raise
 
+    @property
+    def seconds(self) -> float:
+        """Of all films that are not lost."""
+        return self._finished + (self._latest - self._began if self._film is not None else 0.0)
+
     def close(self) -> None:
-        """Finish the film at hand."""
+        """Finish the film at hand.
+
+        Raises:
+            OSError: the disk takes no more. The film is gone then.
+        """
         film, self._film = self._film, None
         if film is not None:
             film.close()
+            self._finished += self._latest - self._began
 
 
 def _seconds_of(path: Path) -> float:
