@@ -61,6 +61,27 @@ def test_only_the_place_that_moves_is_compared(appearance: Appearance) -> None:
 
 
 @torch.no_grad()
+def test_where_nothing_moves_nothing_is_seen(appearance: Appearance, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = torch.rand(2, 3, 32, 48) * 2 - 1
+    monkeypatch.setattr(appearance, "features", None)
+    looks = appearance(frame, frame)
+    assert not bool(looks.surprise.any())
+    assert looks.nearest.tolist() == [0, 0]
+
+
+@torch.no_grad()
+def test_comparing_what_moves_is_comparing_all(appearance: Appearance, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, frame = torch.zeros(2, 3, 32, 48), torch.zeros(2, 3, 32, 48)
+    frame[0, :, 8:20, 20:36] = torch.rand(3, 12, 16)
+    frame[1, :, 0:8, 0:4] = 1
+    chosen = appearance(frame, before)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # as a graph does
+    everything = appearance(frame, before)
+    torch.testing.assert_close(chosen.surprise, everything.surprise)
+    assert torch.equal(chosen.nearest, everything.nearest)
+
+
+@torch.no_grad()
 def test_what_it_remembers_does_not_surprise_it(appearance: Appearance) -> None:
     before, frame = torch.zeros(1, 3, 32, 48), torch.rand(1, 3, 32, 48) * 2 - 1
     first = float(appearance(frame, before).surprise.max())

@@ -108,12 +108,22 @@ class Appearance(nn.Module):
             steadied: the frames as they are compared with those before, if otherwise (:mod:`~.steady`).
             counts: ``(1, h', w')``, how much of each cell counts, in [0, 1]; by default all of it.
         """
-        distance, nearest = self.distances(self.features(frames))
         moving = self.moving(frames if steadied is None else steadied, before)
-        surprise = self.around(distance, moving if counts is None else moving & (counts > 0.5))
+        moving = moving if counts is None else moving & (counts > 0.5)
+        # A graph cannot choose; elsewhere only what moves is compared, and where nothing does, nothing is seen.
+        chooses = not torch.compiler.is_compiling()
+        if chooses and not bool(moving.any()):
+            return Looks(torch.zeros_like(moving, dtype=frames.dtype), moving.new_zeros(len(frames), dtype=torch.long))
+        features = self.features(frames)
+        if chooses:
+            distance = features.new_zeros(moving.shape)
+            distance[moving] = self.distances(features[moving])[0]
+        else:
+            distance = self.distances(features)[0]
+        surprise = self.around(distance, moving)
         surprise = surprise if counts is None else surprise * counts
-        worst = surprise.flatten(1).argmax(dim=1, keepdim=True)
-        return Looks(surprise, nearest.flatten(1).gather(1, worst)[:, 0])
+        worst = surprise.flatten(1).argmax(dim=1)[:, None, None].expand(-1, 1, features.shape[-1])
+        return Looks(surprise, self.distances(features.flatten(1, 2).gather(1, worst))[1][:, 0])
 
     def distances(self, features: Tensor, items: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Find the nearest item of each of ``(..., c)`` features: distance and number of the item, ``(...)`` each.

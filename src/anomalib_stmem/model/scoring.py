@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from .around import average_around
 from .fusion import Fusion
 from .memory import Recall
 from .perspective import Perspective
@@ -48,9 +49,7 @@ def blur(maps: Tensor) -> Tensor:
 
     So patches at the border count less: what enters there cannot be predicted, however normal it is.
     """
-    size = max(1, maps.shape[-2] // PATCHES_ACROSS) // 2 * 2 + 1
-    rows = F.avg_pool2d(maps, (size, 1), stride=1, padding=(size // 2, 0))
-    return F.avg_pool2d(rows, (1, size), stride=1, padding=(0, size // 2))
+    return average_around(maps, max(1, maps.shape[-2] // PATCHES_ACROSS) // 2 * 2 + 1)
 
 
 def psnr(mean_squared_error: Tensor) -> Tensor:

@@ -4,8 +4,11 @@ One step of it, so that it is made of averages and products and runs in every ru
 but still as large.
 """
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from .around import average_around
 
 SHRINK = 2  # pixels that are averaged first, each way: small motions count, noise does not
 WINDOW = 7  # averaged pixels, each way, that are taken to move together
@@ -27,13 +30,9 @@ def speed_map(frames: Tensor, before: Tensor) -> Tensor:
     along = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) / 2
     down = (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) / 2
     change = now - then
-    xx, yy, xy = _around(along * along) + FAINT, _around(down * down) + FAINT, _around(along * down)
-    xt, yt = _around(along * change), _around(down * change)
+    products = (along * along, down * down, along * down, along * change, down * change)
+    xx, yy, xy, xt, yt = average_around(torch.cat(products, dim=1), WINDOW).split(1, dim=1)
+    xx, yy = xx + FAINT, yy + FAINT
     determinant = xx * yy - xy * xy
     right, below = (xy * yt - yy * xt) / determinant, (xy * xt - xx * yt) / determinant
     return SHRINK * (right.square() + below.square()).sqrt()[:, 0]
-
-
-def _around(maps: Tensor) -> Tensor:
-    """Average over the window around each pixel; beyond the border nothing moves."""
-    return F.avg_pool2d(maps, WINDOW, stride=1, padding=WINDOW // 2)

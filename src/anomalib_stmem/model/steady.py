@@ -97,20 +97,22 @@ def steady_place(frames: Tensor, view: Tensor) -> Tensor:
     """
     if min(frames.shape[-2:]) < SMALLEST:
         return frames
-    now = view_of(frames)
+    moved = now = view_of(frames)
     then = _in_light_of(view.expand_as(now), now)
     right = down = torch.zeros_like(now[..., :1, :1])
     for cell in STEPS:  # from coarse to fine; each looks at what is left
-        moved = _moved(now, right, down, FARTHEST / FINE)
         more = _shift(*(F.avg_pool2d(part, cell) if cell > 1 else part for part in (moved, then)))
         right, down = (
             (so_far + cell * step).clamp(-FARTHEST / FINE, FARTHEST / FINE)
             for so_far, step in zip((right, down), more, strict=True)
         )
+        moved = _moved(now, right, down, FARTHEST / FINE)
     length = FINE * (right.square() + down.square() + 1e-12).sqrt()
     sure = ((length - SURE_SHIFT / 2) / (SURE_SHIFT / 2)).clamp(0, 1)
-    agree = _agreement(now, _moved(now, right, down, FARTHEST / FINE), then)
+    agree = _agreement(now, moved, then)
     sure = FINE * sure * ((agree - AGREEING[0]) / (AGREEING[1] - AGREEING[0])).clamp(0, 1)
+    if not torch.compiler.is_compiling() and not bool(sure.any()):  # a graph cannot choose
+        return frames
     return _moved(frames, right * sure, down * sure, FARTHEST)
 
 
@@ -167,9 +169,10 @@ def _moved_along(frames: Tensor, shift: Tensor, axis: int, reach: int) -> Tensor
     size = frames.shape[axis]
     border = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
     padded = F.pad(frames, border, mode="replicate")
+    weights = _cubic((shift - torch.arange(-reach, reach + 1, device=shift.device)).abs())  # (n, 1, 1, places)
     moved = torch.zeros_like(frames)
-    for place in range(-reach, reach + 1):
-        moved = moved + _cubic((shift - place).abs()) * padded.narrow(axis, reach + place, size)
+    for place in range(2 * reach + 1):
+        moved = moved + weights[..., place : place + 1] * padded.narrow(axis, place, size)
     return moved
 
 
