@@ -77,7 +77,7 @@ benchmark:
       image_size: [16, 16]
       width: 2
       memory_items: 3
-      default_epochs: 1
+      default_steps: 2
   data:
     class_path: VideoFolder
     init_args:

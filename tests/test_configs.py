@@ -52,10 +52,10 @@ def test_config_builds_its_model_and_data(path: Path, tmp_path: Path, monkeypatc
 def test_demo_config_is_what_runs_without_data() -> None:
     config = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
     options = dict(OPTIONS)
-    epochs = options.pop("default_epochs")
+    steps = options.pop("default_steps")
     written = {name: tuple(v) if isinstance(v, list) else v for name, v in config["model"]["init_args"].items()}
     assert written == options
-    assert config["trainer"] == {"max_epochs": epochs, "check_val_every_n_epoch": epochs}
+    assert config["trainer"] == {"max_steps": steps}
     assert config["data"] == {"class_path": f"anomalib_stmem.{WalkwayDemo.__name__}"}
 
 

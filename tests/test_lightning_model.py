@@ -431,11 +431,19 @@ def test_images_are_refused_by_name() -> None:
         as_judged_batch(VideoBatch(image=torch.zeros(1, 3, 8, 8)), window=5)
 
 
-def test_epochs_default_only_when_nobody_chose(scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    started = Engine(default_root_dir=tmp_path, accelerator="cpu", limit_train_batches=1, limit_val_batches=1)
-    started.fit(tiny(default_epochs=2), datamodule=data(scene))
-    assert started.trainer.current_epoch == 2
-    assert "training for 2 epochs" in caplog.text
+def test_steps_default_only_when_nobody_chose(scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    started = Engine(default_root_dir=tmp_path, accelerator="cpu", limit_val_batches=1)
+    model = tiny(default_steps=7)
+    started.fit(model, datamodule=data(scene))
+    assert started.trainer.global_step == 7
+    assert "training for 7 steps" in caplog.text
+    assert model.post_processor.is_calibrated
+
+
+def test_epochs_that_somebody_chose_stay(scene: Path, tmp_path: Path) -> None:
+    started = engine(tmp_path, max_epochs=2, limit_train_batches=1, limit_val_batches=1)
+    started.fit(tiny(default_steps=7), datamodule=data(scene))
+    assert (started.trainer.current_epoch, started.trainer.global_step) == (2, 2)
 
 
 def test_last_weights_must_be_validated(scene: Path, tmp_path: Path) -> None:

@@ -646,7 +646,7 @@ def test_demo_tells_the_whole_story(tmp_path: Path, here: Callable[..., Done], m
     monkeypatch.setattr(walkway, "write_scene", lambda root, seed: scene.write_scene(root, seed=seed, **small))
     monkeypatch.setattr(walkthrough, "WATCHED_FRAMES", 30)
     monkeypatch.setitem(walkthrough.OPTIONS, "width", 2)
-    done = here("demo", "--epochs", "1")
+    done = here("demo", "--steps", "2")
     assert done.status == 0, done.wrong
     page = Path(done.said.strip().splitlines()[-1].removeprefix("Open this page: "))
     assert page == tmp_path / "results" / "demo" / "report.html"

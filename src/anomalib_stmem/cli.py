@@ -127,7 +127,7 @@ def _demo(given: Namespace) -> int:
     from .demo.walkthrough import run_demo
 
     console = Console()
-    page = run_demo(given.results, int(given.epochs), console)  # a plain int, which checkpoints hold
+    page = run_demo(given.results, int(given.steps), console)  # a plain int, which checkpoints hold
     console.print(f"Open this page: {page.resolve()}", soft_wrap=True, highlight=False)
     return 0
 

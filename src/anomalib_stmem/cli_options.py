@@ -52,10 +52,10 @@ def _demo_parser() -> ArgumentParser:
         formatter_class=_AsWritten,
         description="""\
 All of it on a drawn walkway, without any data: learn from normal video, test, watch four new videos (someone cycles,
-runs, walks against the flow, throws something), and write the page of the results.""",
+runs, walks against the flow, throws something), call an event normal, and write the page of the results.""",
     )
     parser.add_argument("--results", type=str, default="results/demo", help="folder to write to; never written over")
-    parser.add_argument("--epochs", type=PositiveInt, default=5, help="to train; fewer are quicker and worse")
+    parser.add_argument("--steps", type=PositiveInt, default=150, help="of the training; fewer are quicker and worse")
     return parser
 
 

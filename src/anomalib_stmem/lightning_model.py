@@ -51,7 +51,7 @@ from .model.trained_model import TrainedModel, build_network
 from .shell import builtin_demo
 from .shell.archive_scores import ArchiveScores
 from .shell.batch import JudgedBatch, as_judged_batch, first_frames, leave_out
-from .shell.budget import ValidateAtTheEnd, is_among, is_over, seconds_after, share_done
+from .shell.budget import ValidateAtTheEnd, is_among, is_over, put_off_validation, seconds_after, share_done
 from .shell.devices import share_results_folder
 from .shell.export import ClipExport
 from .shell.learn_looks import learn_looks
@@ -138,7 +138,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             where something moves (:func:`~.model.crops.moving_crops`); multiples of 8 * ``stem``, and at most the
             frame's. ``None`` looks at whole frames (the paper).
         learning_rate: of Adam, annealed to 0 along a cosine; 2e-5 in the paper.
-        default_epochs: trained when ``--trainer.max_epochs`` is not given (or is Lightning's 1000).
+        default_steps: trained where the trainer limits neither epochs (or to Lightning's 1000), steps nor time. They
+            are drawn over all the video there is, so more video does not take longer.
         precision: ``auto`` computes convolutions in bfloat16 where the device has units for it.
         compiled: whether ``torch.compile`` fuses the sub-networks: minutes at the start, worth it on CUDA and in long
             trainings. Clips of any length share a compilation.
@@ -202,7 +203,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         only: str | None = None,
         train_crop: tuple[int, int] | None = (96, 96),
         learning_rate: float = 2e-3,
-        default_epochs: int = 15,
+        default_steps: int = 4000,
         precision: Precision = "auto",
         compiled: bool = False,
         false_alarms_per_hour: float = 1.0,
@@ -471,7 +472,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Before training, fall back to the demo scene without data, and to ``default_epochs`` without a number.
+        """Before training, fall back to the demo scene without data, and to ``default_steps`` without a limit.
 
         Raises:
             ValueError: the data labels another frame than the last, or the last epoch would not be validated.
@@ -495,14 +496,17 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             torch.set_rng_state(self._random_state)
         trainer = self.trainer
         if trainer.max_epochs == LIGHTNING_DEFAULT_EPOCHS and trainer.max_steps == -1:
-            trainer.fit_loop.max_epochs = self._options.default_epochs
+            trainer.fit_loop.max_epochs, trainer.fit_loop.epoch_loop.max_steps = -1, self._options.default_steps
             logger.warning(
-                "--trainer.max_epochs is not set: training for %d epochs (--model.default_epochs).", trainer.max_epochs
+                "Neither --trainer.max_epochs nor max_steps nor max_time is set: training for %d steps "
+                "(--model.default_steps).",
+                trainer.max_steps,
             )
+        put_off_validation(trainer)
         epochs = trainer.max_epochs or 0
         if builtin_demo.is_running(self) and trainer.check_val_every_n_epoch == 1 and epochs > 0:
             trainer.check_val_every_n_epoch = epochs  # calibrating once, at the end, saves a tenth of the demo's time
-        every = trainer.check_val_every_n_epoch or 1
+        every = trainer.check_val_every_n_epoch or 1  # none where validation is put off
         if epochs > 0 and epochs % every:
             msg = (
                 f"--trainer.max_epochs {epochs} is not a multiple of --trainer.check_val_every_n_epoch {every}, so the "

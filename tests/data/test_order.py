@@ -36,6 +36,21 @@ def test_shuffling_mixes_videos_and_stays_within_a_stretch() -> None:
     assert first != sorted(first)
 
 
+def test_fewer_clips_than_there_are_come_from_all_the_video() -> None:
+    order = ClipOrder([1000] * 20, 4, 1, 1, shuffle=True, wanted=1500)
+    first, second = list(order), list(order)
+    assert len(first) == len(set(first)) == len(order) == 1500
+    assert len({clip // 1000 for clip in first}) > 7  # of an epoch's beginning they would be of two
+    assert set(first) != set(second)
+    shares = [list(ClipOrder([1000] * 20, 4, 1, 1, True, Share(2, rank, True, 5), 700)) for rank in range(2)]
+    assert [len(share) for share in shares] == [700, 700]
+    assert not set(shares[0]) & set(shares[1])
+
+
+def test_more_clips_than_there_are_change_nothing() -> None:
+    assert sorted(ClipOrder([50, 50], 1, 4, 2, shuffle=True, wanted=500)) == [*range(100)]
+
+
 def test_each_epoch_is_another_and_a_seed_repeats_it() -> None:
     def passes() -> tuple[list[int], list[int]]:
         torch.manual_seed(3)

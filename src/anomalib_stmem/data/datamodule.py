@@ -235,6 +235,7 @@ class ClipData(AnomalibVideoDataModule):
         return self._loader(self.test_data, self.eval_batch_size, shuffle=False, repeat=False)
 
     def _loader(self, dataset: ClipDataset, batch_size: int, shuffle: bool, repeat: bool) -> DataLoader:
+        steps = getattr(self.trainer, "max_steps", -1)
         return DataLoader(
             dataset,
             batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
@@ -245,6 +246,7 @@ class ClipData(AnomalibVideoDataModule):
                 self.num_workers,
                 shuffle,
                 self._share(repeat),
+                steps * batch_size if steps > 0 else None,
             ),
             num_workers=self.num_workers,
             collate_fn=partial(_of_items, self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,

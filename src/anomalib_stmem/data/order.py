@@ -1,5 +1,6 @@
 """In which order clips are read: shuffled enough to train on, and so that each worker decodes each frame once."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,8 @@ class ClipOrder(DistributedSampler[int]):
     share, its first part twice).
 
     To train, videos come in random order, and clips are shuffled within stretches of :data:`SHUFFLED_FRAMES` frames,
-    which may span several videos. The order follows from torch's seed and the epoch, so a seed repeats it and all
+    which may span several videos. Where fewer clips are wanted than there are, whole stretches are left out at random,
+    so that those that are left are of all the video. The order follows from torch's seed and the epoch, so a seed repeats it and all
     devices draw the same.
 
     Args:
@@ -41,6 +43,7 @@ class ClipOrder(DistributedSampler[int]):
         num_workers: of the loader.
         shuffle: whether to train (random) or to judge (in order).
         share: of this device.
+        wanted: clips of an epoch on this device, at most.
 
     Raises:
         ValueError: there are fewer clips than devices.
@@ -54,6 +57,7 @@ class ClipOrder(DistributedSampler[int]):
         num_workers: int,
         shuffle: bool,
         share: Share = Share(),
+        wanted: int | None = None,
     ) -> None:
         if sum(clips_of_video) < share.devices > 1:
             msg = f"{sum(clips_of_video)} clips cannot be shared by {share.devices} devices. Lower --trainer.devices."
@@ -62,6 +66,8 @@ class ClipOrder(DistributedSampler[int]):
         self._stretch = max(batch_size, SHUFFLED_FRAMES // clip_step)
         self._batch_size, self._workers, self._shuffle = batch_size, max(1, num_workers), shuffle
         self._share = share
+        total = sum(clips_of_video)
+        self._total = total if wanted is None or not shuffle else min(total, wanted * share.devices)
         self._seed, self._epoch = torch.initial_seed() if share.seed is None else share.seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,13 +75,13 @@ class ClipOrder(DistributedSampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of clips of this device."""
-        total, devices = int(self._clips_of_video.sum()), self._share.devices
+        """Return the number of clips of an epoch on this device."""
+        total, devices = self._total, self._share.devices
         more = self._share.repeat or self._share.rank < total % devices
         return total // devices + (total % devices > 0 and more)
 
     def __iter__(self) -> Iterator[int]:
-        """Go through all clips once."""
+        """Go through the clips once."""
         sequence, devices = self._sequence(), self._share.devices
         if self._share.repeat:
             sequence = torch.cat([sequence, sequence[: -len(sequence) % devices]])
@@ -91,7 +97,11 @@ class ClipOrder(DistributedSampler[int]):
         self._epoch += 1
         order = torch.randperm(len(clips), generator=draw)
         stretches = torch.cat([clips[video] for video in order]).split(self._stretch)
-        return torch.cat([stretch[torch.randperm(len(stretch), generator=draw)] for stretch in stretches])
+        if self._total < sum(len(stretch) for stretch in stretches):
+            some = torch.randperm(len(stretches), generator=draw)[: math.ceil(self._total / self._stretch) + 1]
+            stretches = [stretches[place] for place in some.sort().values]
+        mixed = [stretch[torch.randperm(len(stretch), generator=draw)] for stretch in stretches]
+        return torch.cat(mixed)[: self._total]
 
 
 def _take_turns(count: int, workers: int) -> list[int]:

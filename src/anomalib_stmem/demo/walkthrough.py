@@ -1,5 +1,6 @@
-"""``stmem demo``: train on the drawn walkway, watch videos that were never seen, and write the report."""
+"""``stmem demo``: learn the drawn walkway, watch new videos of it, call an event normal, and write the report."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -10,20 +11,21 @@ from ..data.scene import ANOMALIES, FRAMES_PER_SECOND, SIZE, draw_video
 from ..data.walkway import WalkwayDemo
 from ..lightning_model import STMem
 from ..page.page import write_page
-from ..results.files import new_folder
+from ..results.files import EVENT_LINES, new_folder
 from ..shell.builtin_demo import OPTIONS
+from ..watching.accept import accept
 from ..watching.watch import watch
 
 PAGE, MARK = "report.html", ".demo"
 WATCHED_FRAMES, WATCHED_SEED = 150, 70_000  # of the videos that are watched; no seed of the scene comes near
 
 
-def run_demo(results: Path | str, epochs: int, console: Console) -> Path:
-    """Train and test on the drawn scene, watch four videos that it does not hold, and write the page of both.
+def run_demo(results: Path | str, steps: int, console: Console) -> Path:
+    """Train and test on the drawn scene, watch four new videos, accept an event of them, and write the page of all.
 
     Args:
         results: folder of everything; where it holds an earlier demo, its name gets a number.
-        epochs: to train.
+        steps: of the training.
         console: to print on.
 
     Returns:
@@ -33,23 +35,37 @@ def run_demo(results: Path | str, epochs: int, console: Console) -> Path:
         OSError: the folder cannot be written.
     """
     folder = new_folder(Path(results), MARK, PAGE)
-    console.rule("1 of 3: learn from normal video, and test")
-    options = OPTIONS | {"default_epochs": epochs}
+    console.rule("1 of 4: learn from normal video, and test")
+    options = OPTIONS | {"default_steps": steps}
     model, data = STMem(**options), WalkwayDemo(root=folder / "scene")
     engine = Engine(
         default_root_dir=folder / "train",
-        max_epochs=epochs,
-        check_val_every_n_epoch=epochs,
+        max_steps=steps,
         logger=False,
         enable_model_summary=False,
     )
     engine.train(model, datamodule=data)
     (checkpoint,) = (folder / "train").rglob("v0/weights/lightning/model.ckpt")
-    console.rule("2 of 3: watch video that it has never seen")
+    console.rule("2 of 4: watch video that it has never seen")
     videos = [_draw(folder / "camera" / f"{kind}.avi", place) for place, kind in enumerate(ANOMALIES)]
-    watch([str(video) for video in videos], checkpoint, folder / "watch", console=console)
-    console.rule("3 of 3: report")
+    seen = watch([str(video) for video in videos], checkpoint, folder / "watch", console=console)
+    console.rule("3 of 4: somebody calls an event normal, and the video is watched again")
+    _accept_one(seen.folder, checkpoint, {video.stem: video for video in videos}, folder, console)
+    console.rule("4 of 4: report")
     return write_page(folder, folder / PAGE)
+
+
+def _accept_one(watched: Path, checkpoint: Path, videos: dict[str, Path], folder: Path, console: Console) -> None:
+    """Accept the first event that was found, and watch its video with it."""
+    lines = (watched / EVENT_LINES).read_text().splitlines()
+    if not lines:
+        console.print("No event was found, so there is none to accept.")
+        return
+    event, out = json.loads(lines[0]), folder / "accepted.ckpt"
+    for one in accept(watched, [f"{event['video']}/{event['id']}"], checkpoint, out):
+        console.print(f"Normal now: {one}", soft_wrap=True, highlight=False, markup=False)
+    again = watch([str(videos[event["video"]])], out, folder / "watch_again", console=console)
+    console.print(f"{again.num_events} events of {event['video']} are left.", highlight=False)
 
 
 def _draw(path: Path, place: int) -> Path:

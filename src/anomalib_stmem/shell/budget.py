@@ -38,28 +38,28 @@ def is_among(batch: int, share: float) -> bool:
     return math.ceil((block + 1) * share) > math.ceil(block * share)
 
 
-class ValidateAtTheEnd(Callback):
-    """Calibrate a training that is limited in steps or time when it ends, and only then.
+def put_off_validation(trainer: Trainer) -> None:
+    """Where a training is limited in steps or time, put off to its end what else comes at the end of epochs.
 
     Lightning validates at the end of epochs, and such a training seldom ends there.
     """
+    if _is_limited(trainer):
+        trainer.check_val_every_n_epoch = None  # then the interval may be longer than an epoch
+        trainer.val_check_interval = NEVER
 
-    def __init__(self) -> None:
-        self._is_limited = False
 
-    def setup(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
-        """Put off what comes at the end of epochs."""
-        del args, kwargs
-        self._is_limited = trainer.max_steps > 0 or bool(_times(trainer))
-        if self._is_limited:
-            trainer.check_val_every_n_epoch = None  # then the interval may be longer than an epoch
-            trainer.val_check_interval = NEVER
+class ValidateAtTheEnd(Callback):
+    """Calibrate such a training when it ends."""
 
     def on_train_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         """Ask for an early stop after the last step, before which Lightning validates."""
         del args, kwargs
-        if self._is_limited and is_over(trainer):
+        if _is_limited(trainer) and is_over(trainer):
             trainer.should_stop = True
+
+
+def _is_limited(trainer: Trainer) -> bool:
+    return trainer.max_steps > 0 or bool(_times(trainer))
 
 
 def _times(trainer: Trainer) -> list[tuple[float, float]]:

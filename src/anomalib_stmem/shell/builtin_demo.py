@@ -21,7 +21,7 @@ OPTIONS: dict[str, Any] = {
     "separation_weight": 0.0,
     "score_speed": False,  # drawn figures a few pixels high: neither speed nor looks add anything (docs/results.md)
     "appearance": False,
-    "default_epochs": 5,
+    "default_steps": 150,
 }
 
 
