@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 
 NEVER = sys.maxsize  # batches
-AFTER = 1.0  # of the time of a training that is limited in time: what setting its threshold may take
+AFTER = 2.0  # of the time of a training that is limited in time: what setting its threshold may take
 LEAST_AFTER = 20.0  # seconds that it may take at least
 BLOCK = 8  # batches in a row that are judged, where not all are
 
