@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from trained import awaken
 
 from anomalib_stmem.model.autoencoder import Architecture
 from anomalib_stmem.model.loss import stream_loss
@@ -54,6 +53,8 @@ class _Training(torch.nn.Module):
     """What DistributedDataParallel wraps: a forward that gives the loss."""
 
     def __init__(self) -> None:
+        from trained import awaken  # with anomalib, whose import takes longer than the other tests here
+
         super().__init__()
         torch.manual_seed(0)
         architecture = Architecture(channels=1, width=2, stem=1, memory_items=4, memory_momentum=0.9, memory_restart=2)

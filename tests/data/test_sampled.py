@@ -100,3 +100,12 @@ def test_a_camera_is_learned_from_some_minutes(tmp_path: Path) -> None:
 def test_impossible_option_is_named(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option} must be above 0; got 0"):
         NormalVideos("day.mp4", **{option: 0})
+
+
+def test_videos_of_a_few_frames_are_left_out_or_refused(tmp_path: Path) -> None:
+    short, long = write_long(tmp_path / "a.mp4", 0.4), write_long(tmp_path / "b.mp4", 20)
+    data = NormalVideos([str(short), str(long)], minutes=1.0, **TINY_DATA)
+    assert [video.name for video in data.training_videos()] == [str(long)]
+    assert data.too_short == [short]
+    with pytest.raises(ValueError, match=r"No video has 6 frames that differ; the longest, .*a\.mp4, has 4\. Give"):
+        NormalVideos(str(short), minutes=1.0, **TINY_DATA).training_videos()

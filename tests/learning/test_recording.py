@@ -1,5 +1,6 @@
 """A live camera is recorded for a time; what there is is used, whatever ends it."""
 
+import errno
 import shutil
 import threading
 from pathlib import Path
@@ -7,10 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 from cameras import Camera, on_air
+from makers import write_long
 
 from anomalib_stmem.cli import main
 from anomalib_stmem.learning import learn as learning
 from anomalib_stmem.learning.recording import record, seconds_of
+from anomalib_stmem.results.film import Film
 from anomalib_stmem.video.recorded import open_video
 from anomalib_stmem.video.source import find_sources
 
@@ -55,12 +58,27 @@ def test_full_disk_leaves_what_there_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert "less than 500 MB are free" in said
 
 
-def test_nothing_recorded_is_an_error(tmp_path: Path) -> None:
+def test_disk_that_is_full_at_the_end_of_a_film_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gate").mkdir()
+    write_long(tmp_path / "gate" / "001.mp4", 2)
+
+    def full(_: Film) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Film, "close", full)
+    with on_air(Camera([90] * 400, rate=10)) as url:
+        total, said = recorded(url, tmp_path / "gate", 4)
+    assert total == pytest.approx(2, abs=0.2)  # of the film of before
+    assert "takes no more (No space left on device)" in said
+
+
+def test_nothing_recorded_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with (
         on_air(Camera([90] * 40, rate=10, outages=[(0, 100)])) as url,
         pytest.raises(ValueError, match=r"127\.0\.0\.1"),
     ):
-        recorded(url, tmp_path / "gate", 2)
+        recorded(url, tmp_path / "model.recording" / "gate", 2)
+    assert not (tmp_path / "model.recording").exists()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("2h", 7200), ("90s", 90), ("1h30m", 5400)])

@@ -11,6 +11,7 @@ import torch
 from trained import calibrated
 
 from anomalib_stmem import FrameStream, FrameStreams, STMem
+from anomalib_stmem.runtime import exported_backends
 from anomalib_stmem.runtime.backend import looks_beside
 from anomalib_stmem.runtime.export import export_step, to_openvino
 from anomalib_stmem.runtime.open_backend import open_backend
@@ -67,6 +68,19 @@ def test_every_runtime_gives_torchs_verdicts(
 def test_openvino_reads_the_onnx_file_too(step_file: Path, reference: list) -> None:
     verdict = push_all(FrameStream(step_file, "openvino", precision="float32"))[-1]
     assert verdict.score == pytest.approx(reference[-1].score, abs=1e-4)
+
+
+@pytest.mark.parametrize("place", ["cache", "file"])
+def test_what_openvino_compiles_is_kept_where_there_is_a_place(
+    openvino_file: Path, reference: list, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(exported_backends, "user_cache_path", lambda _: tmp_path / place)
+    for _ in range(2):
+        verdict = push_all(FrameStream(openvino_file, precision="float32"))[-1]
+        assert verdict.score == pytest.approx(reference[-1].score, abs=1e-4)
+    kept = [path.name for path in (tmp_path / "cache").rglob("*.blob")]
+    assert len(kept) == (2 if place == "cache" else 0)  # the step and the looks
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])

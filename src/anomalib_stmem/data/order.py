@@ -33,8 +33,8 @@ class ClipOrder(DistributedSampler[int]):
 
     To train, videos come in random order, and clips are shuffled within stretches of :data:`SHUFFLED_FRAMES` frames,
     which may span several videos. Where fewer clips are wanted than there are, whole stretches are left out at random,
-    so that those that are left are of all the video. The order follows from torch's seed and the epoch, so a seed repeats it and all
-    devices draw the same.
+    so that those that are left are of all the video. The order follows from torch's seed and the epoch, so a seed
+    repeats it and all devices draw the same.
 
     Args:
         clips_of_video: number of clips of each video; clips are numbered video by video.
