@@ -65,7 +65,7 @@ def _accept_one(watched: Path, checkpoint: Path, videos: dict[str, Path], folder
     for one in accept(watched, [f"{event['video']}/{event['id']}"], checkpoint, out):
         console.print(f"Normal now: {one}", soft_wrap=True, highlight=False, markup=False)
     again = watch([str(videos[event["video"]])], out, folder / "watch_again", console=console)
-    console.print(f"{again.num_events} events of {event['video']} are left.", highlight=False)
+    console.print(f"Events of {event['video']} that are left: {again.num_events}.", highlight=False)
 
 
 def _draw(path: Path, place: int) -> Path:

@@ -7,8 +7,8 @@ from torch import Tensor
 def average_around(maps: Tensor, width: int) -> Tensor:
     """Average ``(..., h, w)`` maps over the ``width`` by ``width`` square around each place, zeros beyond the border.
 
-    The numbers of ``avg_pool2d(maps, width, stride=1, padding=width // 2)``, but a CPU multiplies matrices with all its
-    units: 5 to 20 times faster (docs/results.md).
+    The numbers of ``avg_pool2d(maps, width, stride=1, padding=width // 2)``. A CPU multiplies matrices with all its
+    units: to measure a frame takes half of the time (docs/results.md).
 
     Args:
         maps: which.

@@ -49,7 +49,7 @@ def put_off_validation(trainer: Trainer) -> None:
 
 
 class ValidateAtTheEnd(Callback):
-    """Calibrate such a training when it ends."""
+    """Calibrate a training that is limited in steps or time when it ends."""
 
     def on_train_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         """Ask for an early stop after the last step, before which Lightning validates."""
