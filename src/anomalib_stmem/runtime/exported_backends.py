@@ -105,7 +105,7 @@ class OpenVinoBackend(NumpyState):
 
 
 def _kept() -> dict[str, str]:
-    """Let OpenVINO keep what it has compiled, if there is a place: the next start takes a third of the time."""
+    """Let OpenVINO keep what it has compiled, if there is a place: at the next start that takes a third of the time."""
     folder = user_cache_path("anomalib-stmem") / "openvino"
     try:
         folder.mkdir(parents=True, exist_ok=True)
