@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -27,26 +28,33 @@ class Painter:
     Args:
         source_hw: height and width of its frames.
         ignored: polygons of what does not count, which are drawn.
+        delay: seconds after which a frame may still be drawn.
     """
 
-    def __init__(self, source_hw: Size, ignored: Sequence[Polygon] = ()) -> None:
+    def __init__(self, source_hw: Size, ignored: Sequence[Polygon] = (), delay: float = 0.0) -> None:
         height, width = source_hw
-        self._ignored = ignored
+        self._ignored, self._kept_seconds = ignored, STRIP_SECONDS + delay
         factor = LARGEST / width if width > LARGEST else max(1, -(-SMALLEST // width))
         self.size_wh = _even(width * factor), _even(height * factor)
         self.annotated_wh = self.size_wh[0], self.size_wh[1] + STRIP
         self._past: deque[tuple[float, float, bool]] = deque()  # seconds, level, alarm
 
-    def plain(self, frame: Image) -> Image:
-        """Resize a frame."""
-        shrinks = frame.shape[1] > self.size_wh[0]
+    def resized(self, judged: JudgedFrame) -> JudgedFrame:
+        """Return the next frame in the size that is drawn."""
+        frame, now = judged.frame, judged.frame.seconds
+        shrinks = frame.image.shape[1] > self.size_wh[0]
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.resize(frame, self.size_wh, interpolation=way).astype(np.uint8, copy=False)
+        image = cv2.resize(frame.image, self.size_wh, interpolation=way).astype(np.uint8, copy=False)
+        if judged.verdict is not None:
+            self._past.append((now, judged.verdict.shown, judged.is_alarm))
+        while self._past and now - self._past[0][0] > self._kept_seconds:
+            self._past.popleft()
+        return replace(judged, frame=replace(frame, image=image))
 
-    def annotated(self, judged: JudgedFrame, plain: Image) -> Image:
-        """Draw the verdict over and under a frame that :meth:`plain` resized; frames come in order."""
+    def annotated(self, judged: JudgedFrame) -> Image:
+        """Draw the verdict over and under one of the latest frames that :meth:`resized` returned."""
         canvas = np.empty((self.annotated_wh[1], self.annotated_wh[0], 3), np.uint8)
-        canvas[: self.size_wh[1]] = plain
+        canvas[: self.size_wh[1]] = judged.frame.image
         picture = canvas[: self.size_wh[1]]
         if judged.verdict is not None:
             cover_with_heat(picture, judged.verdict.anomaly_map)
@@ -61,15 +69,12 @@ class Painter:
         strip[:] = PAPER
         height, width = strip.shape[:2]
         now = judged.frame.seconds
-        if judged.verdict is not None:
-            self._past.append((now, judged.verdict.shown, judged.is_alarm))
-        while self._past and now - self._past[0][0] > STRIP_SECONDS:
-            self._past.popleft()
         limit = round((1 - THRESHOLD) * (height - 1))
         cv2.line(strip, (0, limit), (width, limit), GRID, 1)
         points = [
             (round(width - 1 - (now - when) / STRIP_SECONDS * width), round((1 - score) * (height - 1)), alarm)
             for when, score, alarm in self._past
+            if 0 <= now - when <= STRIP_SECONDS
         ]
         for (*one, _), (*two, alarm) in pairwise(points):
             cv2.line(strip, one, two, ALARM if alarm else NORMAL, 2 if alarm else 1, cv2.LINE_AA)

@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 
-from ..video.frame import Image
+from ..video.frame import Frame, Image
 from ..video.region import Polygon
 from .event_tracker import Change, Event, EventTracker
 from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, to_json, whole_file
@@ -34,6 +34,20 @@ class Unfolding:
     plain: Film | None  # the same without anything drawn on it, where that is kept
     clip_start: float  # seconds, of the first frame of the clip
     is_over: bool = False
+
+    def write(self, annotated: Image, frame: Frame) -> None:
+        """Add a frame, as it is drawn and as it is."""
+        if self.film is not None:
+            self.film.write(annotated, frame.seconds)
+        if self.plain is not None:
+            self.plain.write(frame.image, frame.seconds)
+
+    def close(self) -> None:
+        """Finish the clips."""
+        for film in (self.film, self.plain):
+            if film is not None:
+                film.close()
+        self.film = self.plain = None
 
 
 class VideoResults:
@@ -82,8 +96,7 @@ class VideoResults:
         self._tracker = EventTracker(frame_rate, least_size)
         self._painter: Painter | None = None
         self._films: dict[str, Film] = {}
-        # Annotated and plain frames of the last ``margin`` seconds.
-        self._before: deque[tuple[float, Image, Image]] = deque()
+        self._before: deque[JudgedFrame] = deque()  # of the last ``margin`` seconds, small
         self._unfolding: list[Unfolding] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._scores = ScoresTable(folder / SCORES)
@@ -99,18 +112,15 @@ class VideoResults:
         if judged.verdict is not None:
             self._write_row(judged)
         if self._painter is None:
-            self._painter = Painter((image.shape[0], image.shape[1]), self._ignored)
-        plain = self._painter.plain(image)
-        annotated = self._painter.annotated(judged, plain)
-        if self._films_whole_video:
-            self._film(PLAIN, self._painter.size_wh).write(plain, seconds)
-            self._film(ANNOTATED, self._painter.annotated_wh).write(annotated, seconds)
+            self._painter = Painter((image.shape[0], image.shape[1]), self._ignored, self._margin)
+        small = self._painter.resized(judged)
         for change in self._tracker.push(judged):
             self._follow(change, judged)
-        self._before.append((seconds, annotated, plain))
-        while seconds - self._before[0][0] > self._margin:
+        self._before.append(small)
+        while seconds - self._before[0].frame.seconds > self._margin:
             self._before.popleft()
-        self._go_on_with_clips(seconds, annotated, plain)
+        self._write_films(small)
+        self._end_clips(seconds)
 
     @property
     def is_alarm(self) -> bool:
@@ -195,34 +205,41 @@ class VideoResults:
             film, plain = Film(clip, self._painter.annotated_wh, self._rate), None
             if self._keeps_plain and change.event.kind == "abnormal":
                 plain = Film(plain_of(clip), self._painter.size_wh, self._rate)
-            for seconds, image, bare in self._before:
-                film.write(image, seconds)
-                if plain is not None:
-                    plain.write(bare, seconds)
-            clip_start = self._before[0][0] if self._before else judged.frame.seconds
-            self._unfolding.append(Unfolding(change.event, judged, film, plain, clip_start))
-            self._save_snapshot(self._unfolding[-1])
-            self._tell("began", self._unfolding[-1])
+            clip_start = self._before[0].frame.seconds if self._before else judged.frame.seconds
+            began = Unfolding(change.event, judged, film, plain, clip_start)
+            self._unfolding.append(began)
+            self._save_snapshot(began)
+            self._tell("began", began)
+            for small in self._before:  # after telling, for it takes a while
+                began.write(self._painter.annotated(small), small.frame)
             return
         latest = self._unfolding[-1]
         latest.event, latest.is_over = change.event, change.what == "ended"
         if change.what == "peak":
             latest.peak = judged
 
-    def _go_on_with_clips(self, now: float, annotated: Image, plain: Image) -> None:
+    def _write_films(self, small: JudgedFrame) -> None:
+        assert self._painter is not None  # noqa: S101  # there was a frame
+        clips = [one for one in self._unfolding if one.film is not None]
+        if not clips and not self._films_whole_video:
+            return  # drawing is dear, and most frames of a live source are in no film
+        annotated, frame = self._painter.annotated(small), small.frame
+        if self._films_whole_video:
+            self._film(PLAIN, self._painter.size_wh).write(frame.image, frame.seconds)
+            self._film(ANNOTATED, self._painter.annotated_wh).write(annotated, frame.seconds)
+        for one in clips:
+            one.write(annotated, frame)
+
+    def _end_clips(self, now: float) -> None:
         for one in list(self._unfolding):
-            if one.film is not None:
-                one.film.write(annotated, now)
-                if one.plain is not None:
-                    one.plain.write(plain, now)
-                if now - one.event.start >= CLIP_SECONDS:
-                    _close(one)
+            if one.film is not None and now - one.event.start >= CLIP_SECONDS:
+                one.close()
             if one.is_over and now - one.event.end >= self._margin:
                 self._unfolding.remove(one)
                 self._finish(one)
 
     def _finish(self, one: Unfolding) -> None:
-        _close(one)
+        one.close()
         self._save_snapshot(one)
         self.events.append(self._described(one))
         self._tell("ended", one)
@@ -289,10 +306,3 @@ def plain_of(clip: Path) -> Path:
     """Return where the clip lies that has nothing drawn on it."""
     return clip.with_name(f"{clip.stem}_plain{clip.suffix}")
 
-
-def _close(one: Unfolding) -> None:
-    """Finish the clips of an event."""
-    for film in (one.film, one.plain):
-        if film is not None:
-            film.close()
-    one.film = one.plain = None

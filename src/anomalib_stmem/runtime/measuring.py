@@ -34,8 +34,8 @@ class MeasuringStream(Streams):
 
     def push(self, image: Image) -> Measured | None:
         """Measure the next frame; ``None`` while warming up. Errors as :meth:`~.stream.FrameStreams.push`."""
-        indices, images, (measurements, _, maps, _) = self.advance({ONLY: image})
+        indices, pictures, (measurements, _, maps, _) = self.advance({ONLY: image})
         if indices[ONLY] < self.info.window:
             return None
-        self.picture = images[0]
+        self.picture = pictures[0]
         return Measured(torch.from_numpy(measurements[0]), summary_of_maps(torch.from_numpy(maps))[0])

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ..model.perspective import STILL
 from ..model.torch_model import Judged
 from ..model.trained_model import TrainedModel, plain_options
 from .step_info import StepInfo
@@ -24,6 +25,7 @@ class StreamStep(nn.Module):
         self.trained, self.measures = copy.deepcopy(trained), measures
         self.eval()
         empty = self.trained.network.empty_state(1, trained.image_size)
+        appearance = trained.network.appearance
         self.info = StepInfo(
             window=trained.window,
             image_size=trained.image_size,
@@ -38,7 +40,8 @@ class StreamStep(nn.Module):
             sources=trained.network.head.sources,
             ignored=trained.ignored,
             normal=None if trained.normal is None else trained.normal.to_plain(),
-            look_every=0 if trained.network.appearance is None else trained.network.appearance.every,
+            look_every=0 if appearance is None else appearance.every,
+            noise=STILL if appearance is None else float(appearance.still),
         )
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

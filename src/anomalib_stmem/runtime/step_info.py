@@ -27,6 +27,7 @@ class StepInfo:
     ignored: list[list[tuple[float, float]]] = field(default_factory=list)  # polygons of what does not count
     normal: dict[str, Any] | None = None  # how pictures usually are, as model.normal_view.NormalView has it in plain
     look_every: int = 0  # frames from one look to the next; 0 where looks do not count
+    noise: float = 0.0  # squared difference on the [0, 1] scale up to which a square of 8x8 pixels stands still
 
     @property
     def tells_why(self) -> bool:

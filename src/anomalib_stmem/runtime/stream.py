@@ -15,6 +15,7 @@ from ..video.frame import Size, planes
 from ..video.frame_rate import ASSUMED_RATE
 from .backend import Answers, Array, Backend, empty_state
 from .open_backend import BackendName, open_backend
+from .stillness import Stillness
 
 if TYPE_CHECKING:  # torch is imported by the torch backend only
     from torch import Tensor
@@ -44,12 +45,16 @@ class Streams:
         self._seen = [0] * len(cameras)  # frames since the start or the last reset
         self._sizes: list[Size | None] = [None] * len(cameras)  # of the frames that come in
         self._state = empty_state(backend, len(cameras))
+        memory = max(self.info.window, self.info.look_every)
+        self._stillness = [Stillness(self.info.noise, memory) for _ in cameras]
+        self._answers: list[tuple[Array, ...]] = [()] * len(cameras)  # the latest of the network
 
-    def advance(self, frames: Mapping[Hashable, "Array | Tensor"]) -> tuple[dict[Hashable, int], Array, Answers]:
+    def advance(self, frames: Mapping[Hashable, "Array | Tensor"]) -> tuple[dict[Hashable, int], list[Array], Answers]:
         """Let the next frame of some or all cameras through; arguments and errors as :meth:`FrameStreams.push`.
 
         Returns:
             Number of each camera's frame; the frames as the step takes them, and what it answers, one row per camera.
+            Where nothing has moved for longer than the network looks back, it is what it answered the last time.
         """
         rows, sizes, pictures = [], [], []
         for camera, frame in frames.items():
@@ -57,9 +62,23 @@ class Streams:
             image = _as_array(frame)
             sizes.append(self._check(frame, image, camera))
             pictures.append(_to_planes(image, self.info.image_size))
+        self._run(rows, pictures)
+        indices = {}
+        for camera, row, size in zip(frames, rows, sizes, strict=True):
+            indices[camera] = self._seen[row]
+            self._seen[row], self._sizes[row] = self._seen[row] + 1, size
+        answers = zip(*(self._answers[row] for row in rows), strict=True)
+        score, label, anomaly_map, odd = (np.stack(parts) for parts in answers)
+        return indices, pictures, (score, label, anomaly_map, odd)
+
+    def _run(self, rows: list[int], pictures: list[Array]) -> None:
+        """Let the network see where something has moved; of the others it would say what it said before."""
+        moving = [place for place, row in enumerate(rows) if not self._stillness[row].rests(pictures[place])]
+        if not moving:
+            return
+        rows, images = [rows[place] for place in moving], np.stack([pictures[place] for place in moving])
         everyone = rows == list(range(len(self._rows)))
         state = self._state if everyone else {name: part[rows] for name, part in self._state.items()}
-        images = np.stack(pictures)
         self._look(rows, images, state)
         answers, state = self._backend.run(images, state)
         if everyone:
@@ -67,11 +86,8 @@ class Streams:
         else:
             for name, part in state.items():
                 self._state[name][rows] = part
-        indices = {}
-        for camera, row, size in zip(frames, rows, sizes, strict=True):
-            indices[camera] = self._seen[row]
-            self._seen[row], self._sizes[row] = self._seen[row] + 1, size
-        return indices, images, answers
+        for place, row in enumerate(rows):
+            self._answers[row] = tuple(part[place] for part in answers)
 
     def _look(self, rows: list[int], images: Array, state: dict[str, Any]) -> None:
         """Where a look is due, see how the frames look; the state keeps it until the next."""
@@ -89,6 +105,7 @@ class Streams:
         """Forget what a camera (or all) has seen: after a cut, a gap, or a change of size."""
         for row in range(len(self._rows)) if camera is None else [self._row(camera)]:
             self._seen[row], self._sizes[row] = 0, None
+            self._stillness[row].reset()
             for part in self._state.values():
                 part[row] = 0
 
@@ -121,6 +138,8 @@ class Streams:
         self._seen = [int(count) for count in saved["seen"]]
         self._sizes = [None if height < 0 else (int(height), int(width)) for height, width in saved["sizes"]]
         self._state = {name: self._backend.to_state(saved[f"state_{name}"]) for name in self.info.state}
+        for stillness in self._stillness:  # the network sees the next frames, whether they are still or not
+            stillness.reset()
 
     def _row(self, camera: Hashable) -> int:
         if camera not in self._rows:
@@ -230,11 +249,11 @@ class FrameStreams(Streams):
         """
         if not frames:
             return {}
-        indices, images, (scores, _, maps, odd) = self.advance(frames)
+        indices, pictures, (scores, _, maps, odd) = self.advance(frames)
         verdicts: dict[Hashable, Verdict | None] = {}
         for place, (camera, index) in enumerate(indices.items()):
             decision, score = self._decisions[self._row(camera)], float(scores[place])
-            if self._is_silent(camera, images[place]):
+            if self._is_silent(camera, pictures[place]):
                 decision.reset()
                 verdicts[camera] = None
                 continue
