@@ -1,11 +1,12 @@
 """How many live cameras a machine watches in real time: frames judged, processor, memory, and delay of events.
 
     python benchmarks/cameras.py --ckpt model.ckpt --video street.mp4 [--cameras 1 4 8 16] [--seconds 40]
-    python benchmarks/cameras.py --ckpt stream.xml --video street.mp4 --still
+    python benchmarks/cameras.py --ckpt stream.xml --video street.mp4 --moving 2
 
 A process beside `stmem watch` shows the video as so many cameras (motion JPEG over HTTP, each from another frame on,
-over and over), enlarged to ``--height``. Its own share of the processor counts for the machine, not for the watch. With
-``--still`` every camera shows one frame, as by night. In the same run the pictures are decoded alone, without a watch.
+over and over), enlarged to ``--height``. Its own share of the processor counts for the machine, not for the watch.
+Something moves in ``--moving`` of them; the others show one frame with the noise of a camera, as at night. Figures are
+of ``--seconds`` after a start of ``--warmup`` seconds. In the same run the pictures are decoded alone, without a watch.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from anomalib_stmem.results.files import EVENT_LINES, RUN
+from anomalib_stmem.results.files import EVENT_LINES, SCORES
 from anomalib_stmem.video.recorded import open_video
 
 POLL = 0.02  # seconds
@@ -46,15 +47,24 @@ def jpegs(video: Path, height: int, count: int) -> list[bytes]:
     return encoded
 
 
-def serve(pictures: list[bytes], rate: float, port: Any) -> None:
-    """Show the pictures under ``/0``, ``/1`` and so on, for ever."""
+def noisy(jpeg: bytes) -> list[bytes]:
+    """Show one picture several times, each with noise of a grey level."""
+    image, draw = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)), np.random.default_rng(0)
+    shown = (np.clip(image + draw.normal(0, 1, image.shape), 0, 255).astype(np.uint8) for _ in range(20))
+    return [cv2.imencode(".jpg", one)[1].tobytes() for one in shown]
+
+
+def serve(moving: list[bytes], still: list[bytes], num_moving: int, rate: float, port: Any) -> None:
+    """Show the moving pictures under ``/0`` and so on, and the still ones under the numbers from ``num_moving`` on."""
 
     class Camera(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
-            began, offset, number = time.monotonic(), 37 * int(self.path.strip("/")), 0
+            camera = int(self.path.strip("/"))
+            pictures = moving if camera < num_moving else still
+            began, offset, number = time.monotonic(), 37 * camera, 0
             try:
                 while True:
                     time.sleep(max(0.0, began + number / rate - time.monotonic()))
@@ -73,7 +83,7 @@ def serve(pictures: list[bytes], rate: float, port: Any) -> None:
     server.serve_forever()
 
 
-def watched(ckpt: Path, port: int, cameras: int, seconds: float, rate: float) -> dict[str, float]:
+def watched(ckpt: Path, port: int, cameras: int, options: argparse.Namespace) -> dict[str, float]:
     """Watch so many cameras for a while after the start."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "watch"
@@ -82,9 +92,9 @@ def watched(ckpt: Path, port: int, cameras: int, seconds: float, rate: float) ->
         command += ["--results", str(results), "--films", "false"]
         watching = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         process, delays, lines_read = psutil.Process(watching.pid), [], 0
-        time.sleep(10)  # start-up and warm-up
-        began, used = time.monotonic(), sum(process.cpu_times()[:2])
-        while time.monotonic() - began < seconds:
+        time.sleep(options.warmup)
+        began, used, start = time.monotonic(), sum(process.cpu_times()[:2]), rows_of(results)
+        while time.monotonic() - began < options.seconds:
             time.sleep(POLL)
             lines = (results / EVENT_LINES).read_text().splitlines() if (results / EVENT_LINES).exists() else []
             for line in lines[lines_read:]:
@@ -92,22 +102,26 @@ def watched(ckpt: Path, port: int, cameras: int, seconds: float, rate: float) ->
                 if event["state"] == "began" and "time" in event:
                     delays.append(time.time() - datetime.fromisoformat(event["time"]).timestamp())
             lines_read = len(lines)
-        cores = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+        took, end = time.monotonic() - began, rows_of(results)
+        cores = (sum(process.cpu_times()[:2]) - used) / took
         memory = process.memory_info().rss / 2**20
         watching.terminate()
         watching.wait(60)
-        rows = json.loads((results / RUN).read_text())["sources"]
-    shown = sum(row["seconds"] or 0 for row in rows) * rate
-    taken = sum(row["frames_judged"] + row["frames_not_judged"] for row in rows)
+    judged = (end - start) / took
     return {
-        "frames per second": taken / max(*(row["seconds"] or 0 for row in rows), 1),
-        "of those shown, %": 100 * taken / max(shown, 1),
-        "dropped": sum(row["frames_dropped"] + row["frames_late"] for row in rows),
+        "judged per second": judged,
+        "of those shown, %": 100 * judged / (cameras * options.rate),
         "events": len(delays),
         "delay of an event, median, s": statistics.median(delays) if delays else float("nan"),
         "cores": cores,
         "MB": memory,
     }
+
+
+def rows_of(results: Path) -> int:
+    """Count the frames that were judged so far, up to the last second of each camera."""
+    tables = results.rglob(f"{SCORES}*")
+    return sum(table.read_bytes().count(b"\n") for table in tables)
 
 
 def main() -> None:
@@ -119,29 +133,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--rate", type=float, default=10, help="frames per second of each camera")
     parser.add_argument("--height", type=int, default=1080)
-    parser.add_argument(
-        "--still", action="store_true", help="show one frame, over and over, with noise of a grey level"
-    )
+    parser.add_argument("--warmup", type=float, default=20, help="seconds")
+    parser.add_argument("--moving", type=int, help="cameras in which something moves; all of them by default")
     options = parser.parse_args()
-    pictures = jpegs(options.video, options.height, 1 if options.still else 400)
-    if options.still:
-        first, draw = cv2.imdecode(np.frombuffer(pictures[0], np.uint8), cv2.IMREAD_COLOR), np.random.default_rng(0)
-        noisy = (np.clip(first + draw.normal(0, 1, first.shape), 0, 255).astype(np.uint8) for _ in range(20))
-        pictures = [cv2.imencode(".jpg", image)[1].tobytes() for image in noisy]
+    pictures = jpegs(options.video, options.height, 400)
+    num_moving = max(options.cameras) if options.moving is None else options.moving
     began = time.perf_counter()
     for jpeg in pictures:
         cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     decoding = len(pictures) / (time.perf_counter() - began)
     port = multiprocessing.Value("i", 0)
-    server = multiprocessing.Process(target=serve, args=(pictures, options.rate, port), daemon=True)
+    shown = pictures, noisy(pictures[0]), num_moving, options.rate
+    server = multiprocessing.Process(target=serve, args=(*shown, port), daemon=True)
     server.start()
     while port.value == 0:
         time.sleep(0.1)
     table = Table(
-        title=f"{options.ckpt.name}, {options.rate:g} fps, {os.cpu_count()} cores; decoding alone {decoding:.0f} fps"
+        title=f"{options.ckpt.name}, {options.rate:g} fps, {num_moving} moving, {os.cpu_count()} cores; decoding alone "
+        f"{decoding:.0f} fps"
     )
     for place, cameras in enumerate(options.cameras):
-        found = watched(options.ckpt, port.value, cameras, options.seconds, options.rate)
+        found = watched(options.ckpt, port.value, cameras, options)
         if not place:
             for heading in ("cameras", *found):
                 table.add_column(heading, justify="right")

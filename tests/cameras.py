@@ -142,6 +142,9 @@ class WhiteAlarm:
             verdicts[camera] = Verdict(index, 0.9 if white else 0.1, bool(white), shown) if index >= WINDOW else None
         return verdicts
 
+    def is_at_rest(self, _camera: Hashable, _frame: np.ndarray | None = None) -> bool:
+        return False
+
     def trouble(self, _camera: Hashable) -> None:
         return
 

@@ -6,6 +6,7 @@ from trained import calibrated
 
 from anomalib_stmem import FrameStream
 from anomalib_stmem.runtime.stillness import Stillness
+from anomalib_stmem.runtime.stream import ONLY
 
 NOISE, MEMORY = (2 / 255) ** 2, 3
 
@@ -65,3 +66,16 @@ def test_stream_keeps_the_verdict_while_nothing_moves(stream: FrameStream, monke
     np.testing.assert_allclose(
         np.stack([one.anomaly_map for one in resting[5:]]), np.stack([one.anomaly_map for one in awake[5:]]), atol=1e-5
     )
+
+
+def test_gap_in_a_scene_at_rest_is_none(stream: FrameStream) -> None:
+    """Where nothing has moved, nothing was missed."""
+    streams, frame = stream._streams, np.random.default_rng(1).integers(0, 256, (32, 48, 3), np.uint8)
+    stream.reset()
+    assert not streams.is_at_rest(ONLY, frame)
+    for _ in range(8):
+        stream.push(frame)
+    assert streams.is_at_rest(ONLY, frame)
+    assert not streams.is_at_rest(ONLY, frame[::-1])
+    assert not streams.is_at_rest(ONLY, np.tile(frame, (2, 2, 1)))  # another size needs a reset
+    assert streams.is_at_rest(ONLY, frame)  # to ask changes nothing

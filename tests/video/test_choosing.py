@@ -95,6 +95,22 @@ def test_damaged_frame_is_left_out_and_what_follows_starts_anew() -> None:
     assert [frame.index for frame in frames if frame.follows_gap] == [12]
 
 
+def test_what_finds_no_room_is_dropped_unseen_and_what_follows_starts_anew() -> None:
+    class Unseen(Shown):
+        def picture(self) -> np.ndarray:
+            assert not 10 <= self._place < 20
+            return super().picture()
+
+    decoder, tally = Unseen(range(30), 10), Tally()
+    now = {"frame": 0.0}
+    seen = lambda seconds: now.update(frame=seconds) or seconds  # noqa: E731
+    room = lambda: not 0.95 < now["frame"] < 1.95  # noqa: E731
+    frames = list(chosen_frames(decoder, FramePicker(10, 10), seen, tally, lambda: True, has_room=room))
+    assert (len(frames), tally.dropped, tally.read) == (20, 10, 30)
+    (anew,) = [frame for frame in frames if frame.follows_gap]
+    assert (anew.index, anew.is_late) == (20, False)
+
+
 def test_frozen_source_is_told_and_starts_anew() -> None:
     numbers = [*range(40), *[39] * 80, *range(41, 60)]
     frames, tally = choose(numbers, 10)

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from anomalib_stmem.video.frame import Frame
 from anomalib_stmem.video.reader import AHEAD, Reader
 from anomalib_stmem.video.source import Source
 
@@ -23,4 +24,14 @@ def test_two_seconds_or_256_megabytes_of_live_video_may_wait(
     wanted: float | None, size: tuple[int, int], room: int
 ) -> None:
     reader = Reader(Source("gate", "camera", "0", "camera 0"), wanted, threading.Event(), pytest.fail)
-    assert reader._room(np.zeros((*size, 3), np.uint8)) == room
+    assert reader._has_room()  # before the first picture
+    reader._size, waiting = (*size, 3), 0
+    while reader._has_room():
+        reader._queue.put(Frame(waiting, waiting / 10, np.zeros((1, 1, 3), np.uint8)))
+        waiting += 1
+    assert waiting == room
+    reader.next()
+    assert not reader._has_room()  # until all of them are judged
+    while reader.next() is not None:
+        pass
+    assert reader._has_room()

@@ -14,7 +14,7 @@ from ..video.names import shown
 from ..video.pictures import starts_after_gaps
 from ..video.recorded import Video, open_video
 
-FORMAT = b"3"  # of the entries; raise it when the same file would decode or resize to other pixels
+FORMAT = b"4"  # of the entries; raise it when the same file would decode or resize to other pixels
 
 
 class CachedVideo:

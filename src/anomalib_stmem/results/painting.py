@@ -8,7 +8,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ..video.frame import Image, Size
+from ..video.frame import Image, Size, halved
 from ..video.region import Polygon
 from .event_tracker import boxes_of
 from .files import STRIP
@@ -42,9 +42,8 @@ class Painter:
     def resized(self, judged: JudgedFrame) -> JudgedFrame:
         """Return the next frame in the size that is drawn."""
         frame, now = judged.frame, judged.frame.seconds
-        shrinks = frame.image.shape[1] > self.size_wh[0]
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(frame.image, self.size_wh, interpolation=way).astype(np.uint8, copy=False)
+        near = halved(frame.image, self.size_wh[::-1])
+        image = cv2.resize(near, self.size_wh).astype(np.uint8, copy=False)
         if judged.verdict is not None:
             self._past.append((now, judged.verdict.shown, judged.is_alarm))
         while self._past and now - self._past[0][0] > self._kept_seconds:

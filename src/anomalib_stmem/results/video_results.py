@@ -305,4 +305,3 @@ class VideoResults:
 def plain_of(clip: Path) -> Path:
     """Return where the clip lies that has nothing drawn on it."""
     return clip.with_name(f"{clip.stem}_plain{clip.suffix}")
-

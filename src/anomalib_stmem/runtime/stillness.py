@@ -28,6 +28,10 @@ class Stillness:
         self._seen: Planes | None = None
         self._still = 0  # frames in a row
 
+    def is_at_rest(self, picture: Planes | None = None) -> bool:
+        """Whether nothing has moved, up to this picture if one is given; it is not taken."""
+        return self._still > self._memory and (picture is None or self._is_still(picture))
+
     def rests(self, picture: Planes) -> bool:
         """Take the next picture; say whether the network would have nothing new to say of it."""
         self._still = self._still + 1 if self._is_still(picture) else 0

@@ -11,7 +11,7 @@ from ..model.camera_watch import CameraWatch
 from ..model.decision import Decision, Rule
 from ..model.normal_view import NormalView, Trouble
 from ..results.judged_frame import Verdict
-from ..video.frame import Size, planes
+from ..video.frame import Image, Size, planes
 from ..video.frame_rate import ASSUMED_RATE
 from .backend import Answers, Array, Backend, empty_state
 from .open_backend import BackendName, open_backend
@@ -100,6 +100,19 @@ class Streams:
     def frames_needed(self, camera: Hashable) -> int:
         """Return how many frames the camera must still see before one is judged; 0 when it is warm."""
         return max(0, self.info.window - self._seen[self._row(camera)])
+
+    def is_at_rest(self, camera: Hashable, frame: Image | None = None) -> bool:
+        """Whether nothing has moved for a while: the network need not run then.
+
+        Args:
+            camera: which.
+            frame: the next one, which may not have moved either. A gap before it needs no :meth:`reset` then.
+        """
+        row = self._row(camera)
+        if frame is None:
+            return self._stillness[row].is_at_rest()
+        picture = _to_planes(frame, self.info.image_size)
+        return frame.shape[:2] == self._sizes[row] and self._stillness[row].is_at_rest(picture)
 
     def reset(self, camera: Hashable | None = None) -> None:
         """Forget what a camera (or all) has seen: after a cut, a gap, or a change of size."""
@@ -274,7 +287,7 @@ class FrameStreams(Streams):
         if not self._watches:
             return False
         watch = self._watches[self._row(camera)]
-        watch.push(picture)
+        watch.push(None if self.is_at_rest(camera) else picture)
         return watch.is_silent
 
 

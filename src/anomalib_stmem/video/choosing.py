@@ -17,6 +17,7 @@ class Tally:
     skipped: int = 0  # between two frames at the training rate
     repeated: int = 0  # the picture before, once more
     damaged: int = 0
+    dropped: int = 0  # of live video, because too many wait to be judged
     lost: int = 0  # that were in the source and could not be decoded at all; they are not among those read
     damaged_seconds: list[float] = field(default_factory=list)  # when, of the first of them
     share: float | None = None  # that has been read, in [0, 1], of a source that ends
@@ -31,6 +32,7 @@ def chosen_frames(
     tally: Tally,
     is_wanted: Callable[[], bool],
     starts_anew: bool = False,
+    has_room: Callable[[], bool] = lambda: True,
 ) -> Iterator[Frame]:
     """Give the frames of a decoder that show something new, at the training rate.
 
@@ -43,6 +45,7 @@ def chosen_frames(
         tally: is kept up to date.
         is_wanted: whether to go on.
         starts_anew: whether frames are missing before the first one.
+        has_room: whether the frame at hand can wait to be judged; else it is dropped before that costs anything.
     """
     repeats = Repeats()
     while is_wanted() and decoder.advance():
@@ -57,6 +60,9 @@ def chosen_frames(
         if decoder.is_damaged:
             tally.damaged, starts_anew = tally.damaged + 1, True
             continue
+        if not has_room():
+            tally.dropped, starts_anew = tally.dropped + 1, True
+            continue
         picture, was_frozen = decoder.picture(), repeats.is_frozen
         left_out = repeats.num_repeats
         if repeats.is_repeat(picture, seconds):
@@ -64,8 +70,8 @@ def chosen_frames(
             if repeats.is_frozen:
                 yield Frame(index, seconds, colour(picture), frozen_since=repeats.since)
             continue
-        is_late = picker.is_late(seconds)
         anew, file = starts_anew or was_frozen, decoder.file
+        is_late = picker.is_late(seconds) and not anew
         yield Frame(index, seconds, colour(picture), anew, is_late, left_out, file)
         starts_anew = False
     tally.lost, tally.damaged_seconds = tally.lost + decoder.damage.num_lost, decoder.damage.seconds

@@ -1,16 +1,18 @@
 """Reads one source in a thread of its own: files as fast as they are judged, live video as it comes."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from queue import Empty, SimpleQueue
 
 from .choosing import Tally, chosen_frames
 from .connection import OPEN_SECONDS, READ_SECONDS, ConnectionClock, Rtsp, open_source
 from .decoding import Decoder
-from .frame import Frame, Image
+from .frame import Frame
 from .frame_rate import ASSUMED_RATE, FramePicker
 from .proportion import refuse_other_proportion
 from .reasons import NoVideoError
@@ -62,8 +64,9 @@ class Reader(threading.Thread):
         self.error: SourceError | None = None
         self.is_live = source.kind != "file"
         self.is_connected = False
+        self.began: datetime | None = None  # time of day of the first frame of a live source
         self.tally = Tally()
-        self.num_dropped = self.num_reconnects = 0
+        self.num_reconnects = 0
         self._arrived, self._tell, self._patience = arrived, tell, patience
         self._said_rate, self._rtsp, self._proportion = frame_rate, rtsp, proportion
         self._queue: SimpleQueue[Frame] = SimpleQueue()
@@ -147,7 +150,7 @@ class Reader(threading.Thread):
             picker = FramePicker(self.wanted, decoder.frame_rate if has_clock else None, has_clock)
             clock.connect(self.is_live)
             go_on, anew = lambda: not self._stopping.is_set(), self._new_start
-            for frame in chosen_frames(decoder, picker, clock.now, self.tally, go_on, anew):
+            for frame in chosen_frames(decoder, picker, clock.now, self.tally, go_on, anew, self._has_room):
                 self._put(frame)
             if go_on() and not self.is_live:
                 self._check_end(decoder)
@@ -183,13 +186,8 @@ class Reader(threading.Thread):
     def _put(self, frame: Frame) -> None:
         self._check_size(frame)
         if self.is_live:
-            # Until all that waits is judged: a stream needs frames in a row, and every gap costs it a warm-up.
-            full = self._queue.qsize() >= self._room(frame.image)
-            self._behind = full or (self._behind and not self._queue.empty())
-            if self._behind:
-                self.num_dropped += frame.frozen_since is None  # which is counted as a repeat
-                self._new_start = True
-                return
+            if self.began is None:
+                self.began = datetime.now(timezone.utc).astimezone() - timedelta(seconds=frame.seconds)
             frame = replace(frame, follows_gap=frame.follows_gap or self._new_start)
         else:
             while self._queue.qsize() >= AHEAD:
@@ -199,10 +197,17 @@ class Reader(threading.Thread):
         self._queue.put(frame)
         self._arrived.set()
 
-    def _room(self, image: Image) -> int:
-        """How many live frames may wait."""
+    def _has_room(self) -> bool:
+        """Say whether a live frame may wait. When too many do, none may until all of them are judged.
+
+        A stream needs frames in a row, and every gap costs it a warm-up.
+        """
+        if not self.is_live or self._size is None:
+            return True
         wanted = BACKLOG_SECONDS * (self.wanted or ASSUMED_RATE)
-        return int(max(AHEAD, min(wanted, BACKLOG_BYTES / image.nbytes)))
+        full = self._queue.qsize() >= int(max(AHEAD, min(wanted, BACKLOG_BYTES / math.prod(self._size))))
+        self._behind = full or (self._behind and not self._queue.empty())
+        return not self._behind
 
     def _check_end(self, decoder: Decoder) -> None:
         if not self.tally.read:

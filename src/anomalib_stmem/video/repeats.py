@@ -78,5 +78,8 @@ class Repeats:
 
 
 def _cells(grey: NDArray) -> NDArray:
-    size = tuple(max(min(side, LEAST_CELLS), side // CELL) for side in grey.shape[::-1])
-    return cv2.resize(grey.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    """Average over blocks of whole pixels, which cv2 does fast; what is left at the border is not compared."""
+    height, width = (max(1, side // max(min(side, LEAST_CELLS), side // CELL)) for side in grey.shape)
+    rows, columns = grey.shape[0] // height, grey.shape[1] // width
+    whole = grey[: rows * height, : columns * width].astype(np.float32)
+    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)

@@ -48,7 +48,7 @@ class Panel:
             score = "" if one.verdict is None else f"{one.verdict.score:.2f}"
             share = one.reader.tally.share
             done = "" if share is None else f"{100 * share:.0f} %"
-            figures = (f"{one.fps:.1f}", done, one.num_events, one.num_judged, one.reader.num_dropped, one.num_gaps)
+            figures = (f"{one.fps:.1f}", done, one.num_events, one.num_judged, one.reader.tally.dropped, one.num_gaps)
             table.add_row(one.source.name, _state(one), score, _bar(one), *(str(figure) for figure in figures))
         return table
 

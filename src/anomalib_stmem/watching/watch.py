@@ -1,5 +1,6 @@
 """Watch video: frames in, events out, until the sources end or somebody says stop."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 from rich.console import Console
 
 from ..runtime.open_backend import BackendName
@@ -31,6 +33,7 @@ if TYPE_CHECKING:  # torch is imported by the torch backend only
     from ..model.trained_model import TrainedModel
 
 UNSAID = {"state", "normal"}  # of a model, in run.json: shapes, and pictures in text
+AT_ONCE = max(2, os.cpu_count() or 1)  # sources in which something moves, in one run of the network
 FILES = "<files>"  # the playlist of files, which are watched one after the other; no source can have this name
 
 
@@ -95,6 +98,7 @@ def watch(
         check_url(webhook)
     if mqtt is not None:
         check_mqtt(mqtt)
+    cv2.setNumThreads(1)  # the sources are the parallelism; parts of one picture would wait for each other
     panel = Panel(console or Console())
     found = find_sources(sources, panel.tell)
     playlists = {source.name: [source] for source in found if source.kind != "file"}
@@ -218,10 +222,18 @@ class _Watching:
         return watched
 
     def _judge_next(self, playlists: list[Playlist]) -> bool:
-        """Judge a frame of each source that has one; false if none has."""
+        """Judge a frame of each source in which nothing moves, and of some others in turn; false if none has any.
+
+        What moves takes time: where one round of all sources took longer than a frame, all would fall behind.
+        """
         frames: dict[str, Frame] = {}
+        left = AT_ONCE
         for playlist in playlists:
+            is_at_rest = self._streams.is_at_rest(playlist.name)
+            if not (left or is_at_rest):
+                continue
             frame, ended = playlist.next()
+            left -= frame is not None and not is_at_rest
             if ended is not None:
                 self._streams.reset(playlist.name)
                 self._close(ended)
@@ -229,7 +241,8 @@ class _Watching:
                 frames[playlist.name] = frame
                 if frame.follows_gap and frame.index:
                     playlist.watched.num_gaps += 1
-                    self._streams.reset(playlist.name)
+                    if not self._streams.is_at_rest(playlist.name, frame.image):
+                        self._streams.reset(playlist.name)
         moving = {name: frame for name, frame in frames.items() if frame.frozen_since is None}
         verdicts = self._streams.push({name: frame.image for name, frame in moving.items()})
         for playlist in playlists:
@@ -239,6 +252,7 @@ class _Watching:
                 playlist.watched.push(frame, verdict, self._streams.trouble(playlist.name))
             elif playlist.watched is not None:
                 playlist.watched.tick()
+        playlists.sort(key=lambda one: one.name in frames)  # who had to wait is first the next time
         return bool(frames)
 
     def _close(self, watched: Watched) -> None:

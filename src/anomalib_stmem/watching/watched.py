@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,6 @@ class Watched:
             live = self.reader.is_live
             rate = self.reader.tally.rate or self.reader.wanted or ASSUMED_RATE
             films = (not live) if self._films is None else self._films
-            began = datetime.now(timezone.utc).astimezone() if live else None
             name = self.source.name
             self.results = VideoResults(
                 self.folder,
@@ -111,7 +109,7 @@ class Watched:
                 rate,
                 films,
                 self._margin,
-                began,
+                self.reader.began,
                 self._announce,
                 self._least_size,
                 keeps_plain=live,
@@ -191,7 +189,7 @@ class Watched:
             "frames_skipped": tally.skipped,
             "frames_repeated": tally.repeated,
             "frames_damaged": tally.damaged,
-            "frames_dropped": reader.num_dropped,
+            "frames_dropped": tally.dropped,
             "frames_lost": tally.lost,  # not among those read
             "frames_frozen": self.num_frozen,  # of the repeated ones
             "damaged_at": tally.damaged_seconds,
