@@ -145,6 +145,9 @@ class WhiteAlarm:
     def is_at_rest(self, _camera: Hashable, _frame: np.ndarray | None = None) -> bool:
         return False
 
+    def glance(self, _camera: Hashable, _frame: np.ndarray) -> None:
+        return
+
     def trouble(self, _camera: Hashable) -> None:
         return
 

@@ -1,6 +1,5 @@
 """Watch video: frames in, events out, until the sources end or somebody says stop."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from ..video.region import region_of
 from ..video.source import Source, find_sources
 from .delivery import Delivery
 from .mqtt import Mqtt, check_mqtt
+from .network import Network, Seen
 from .panel import Panel
 from .playlist import Playlist
 from .run_folder import RunFolder, earlier_folders
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # torch is imported by the torch backend only
     from ..model.trained_model import TrainedModel
 
 UNSAID = {"state", "normal"}  # of a model, in run.json: shapes, and pictures in text
-AT_ONCE = max(2, os.cpu_count() or 1)  # sources in which something moves, in one run of the network
 FILES = "<files>"  # the playlist of files, which are watched one after the other; no source can have this name
 
 
@@ -170,6 +169,8 @@ class _Watching:
         self._least_size = least_size
         self._watched: list[Watched] = []
         self._panel, self._deliveries = panel, deliveries
+        self._network = Network(streams, self.arrived)
+        self._judged: dict[str, Seen] = {}  # by the network, and not kept yet
 
     def run(self, sources_of: dict[str, list[Source]]) -> Outcome:
         playlists = [Playlist(name, sources, self._open, self.arrived) for name, sources in sources_of.items()]
@@ -182,9 +183,11 @@ class _Watching:
                     )
                 while not self.stopping.is_set() and not all(one.is_done for one in playlists):
                     self.arrived.clear()
-                    if not self._judge_next(playlists):
+                    if not self._go_on(playlists):
                         self.arrived.wait(0.1)
+                self._judged = self._network.close()
                 for playlist in playlists:
+                    self._keep_judged(playlist.name, playlist.watched)
                     left = playlist.give_up()
                     if left is not None:
                         self._close(left)
@@ -221,39 +224,57 @@ class _Watching:
         self._watched.append(watched)
         return watched
 
-    def _judge_next(self, playlists: list[Playlist]) -> bool:
-        """Judge a frame of each source in which nothing moves, and of some others in turn; false if none has any.
+    def _go_on(self, playlists: list[Playlist]) -> bool:
+        """Judge what has come of each source, and keep it; false if there was nothing to do.
 
-        What moves takes time: where one round of all sources took longer than a frame, all would fall behind.
+        The network sees what moves, one frame of each such source at a time. Where nothing moves, nobody waits for it.
         """
-        frames: dict[str, Frame] = {}
-        left = AT_ONCE
-        for playlist in playlists:
-            is_at_rest = self._streams.is_at_rest(playlist.name)
-            if not (left or is_at_rest):
-                continue
-            frame, ended = playlist.next()
-            left -= frame is not None and not is_at_rest
-            if ended is not None:
-                self._streams.reset(playlist.name)
-                self._close(ended)
-            if frame is not None and playlist.watched is not None:
-                frames[playlist.name] = frame
-                if frame.follows_gap and frame.index:
-                    playlist.watched.num_gaps += 1
-                    if not self._streams.is_at_rest(playlist.name, frame.image):
-                        self._streams.reset(playlist.name)
-        moving = {name: frame for name, frame in frames.items() if frame.frozen_since is None}
-        verdicts = self._streams.push({name: frame.image for name, frame in moving.items()})
-        for playlist in playlists:
-            frame = frames.get(playlist.name)
-            if frame is not None and playlist.watched is not None:
-                verdict = None if frame.is_late else verdicts.get(playlist.name)
-                playlist.watched.push(frame, verdict, self._streams.trouble(playlist.name))
-            elif playlist.watched is not None:
-                playlist.watched.tick()
-        playlists.sort(key=lambda one: one.name in frames)  # who had to wait is first the next time
-        return bool(frames)
+        self._judged = self._network.answers() if self._network.is_done else {}
+        num_judged, watched = len(self._judged), {one.name: one.watched for one in playlists}
+        takes = [self._take_next(one) for one in playlists if not self._network.has(one.name)]
+        self._network.start()
+        for name in list(self._judged):  # while the network sees the next ones
+            self._keep_judged(name, watched[name])
+        return num_judged > 0 or any(takes)
+
+    def _take_next(self, playlist: Playlist) -> bool:
+        """Take the next frame of a source; false if there is none."""
+        name = playlist.name
+        frame, ended = playlist.next()
+        if ended is not None:
+            self._keep_judged(name, ended)
+            self._streams.reset(name)
+            self._close(ended)
+        elif frame is not None:
+            self._judge(playlist, frame)
+        elif playlist.watched is not None and name not in self._judged:
+            playlist.watched.tick()
+        return frame is not None
+
+    def _judge(self, playlist: Playlist, frame: Frame) -> None:
+        """Judge a frame at once, or let it wait for the network."""
+        name, watched = playlist.name, playlist.watched
+        assert watched is not None  # noqa: S101  # the frame is its
+        if frame.follows_gap and frame.index:
+            watched.num_gaps += 1
+            if not self._streams.is_at_rest(name, frame.image):
+                self._streams.reset(name)
+        is_frozen = frame.frozen_since is not None
+        verdict = None if is_frozen else self._streams.glance(name, frame.image)
+        if verdict is None and not is_frozen:
+            self._network.take(name, frame)
+            return
+        self._keep_judged(name, watched)
+        self._keep(watched, Seen(frame, verdict, self._streams.trouble(name)))
+
+    def _keep_judged(self, name: str, watched: Watched | None) -> None:
+        seen = self._judged.pop(name, None)
+        if seen is not None and watched is not None:
+            self._keep(watched, seen)
+
+    @staticmethod
+    def _keep(watched: Watched, seen: Seen) -> None:
+        watched.push(seen.frame, None if seen.frame.is_late else seen.verdict, seen.trouble)
 
     def _close(self, watched: Watched) -> None:
         watched.close()
