@@ -4,7 +4,7 @@
     python benchmarks/startup.py --video gate.mp4 --ckpt model.ckpt
 
 Run it in an environment where anomalib-stmem is installed. The second command also watches a video: the imports until
-its end, the time of all, and the most memory.
+its end, the time and the memory until its first verdict, and of all.
 """
 
 import argparse
@@ -19,8 +19,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROUNDS = 100
+FIRSTS = 3  # starts until the first verdict
 SHOWN = 12  # packages
 LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
+
+# A watch that says at its first verdict how long its process has run, in seconds, and the most memory so far, in KiB.
+UNTIL_FIRST = """
+import os, resource, sys, time
+import psutil
+from anomalib_stmem import cli
+from anomalib_stmem.results.video_results import VideoResults
+def told(*_):
+    seconds = time.time() - psutil.Process().create_time()
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+    os._exit(0)
+VideoResults._write_row = told
+cli.main(sys.argv[1:])
+"""
 
 
 def imports(code: list[str]) -> Counter[str]:
@@ -58,6 +73,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         watch = ["-m", "anomalib_stmem.cli", "watch", str(given.video), "--ckpt", str(given.ckpt), "--films", "false"]
         show("stmem watch to its end", imports([*watch, "--results", f"{folder}/imports"]))
+        for number in range(FIRSTS):
+            until = [sys.executable, "-c", UNTIL_FIRST, *watch[2:], "--results", f"{folder}/first{number}"]
+            said = subprocess.run(until, check=True, capture_output=True, text=True).stdout  # noqa: S603
+            seconds, kibibytes = map(float, said.split()[-2:])
+            print(f"\nfirst verdict after {seconds:.1f} s, with at most {kibibytes / 1024:.0f} MiB")
         began = time.monotonic()
         process = subprocess.Popen([sys.executable, *watch, "--results", f"{folder}/time"], stdout=subprocess.DEVNULL)  # noqa: S603
         _, _, usage = os.wait4(process.pid, 0)

@@ -19,6 +19,7 @@ from makers import picture, write_numbered
 from rich.console import Console
 
 from anomalib_stmem.results.film import Film
+from anomalib_stmem.results.judged_frame import Verdict
 from anomalib_stmem.video import camera, reader
 from anomalib_stmem.watching import signals, watch
 from anomalib_stmem.watching.watch import Outcome
@@ -194,6 +195,27 @@ def test_slow_network_drops_frames_to_stay_live(tmp_path: Path, said: Console, m
     assert source["gaps"] >= 2  # what follows a drop starts anew, instead of being read as a jump
     scores = pd.read_csv(next(outcome.folder.rglob("scores.csv")))
     assert scores.seconds.max() > 3.0
+
+
+def test_still_source_does_not_wait_for_a_busy_one(
+    tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StillYard(WhiteAlarm):
+        def push(self, frames):  # noqa: ANN001, ANN202
+            self.seconds_per_frame = 0.2
+            return super().push(frames)
+
+        def glance(self, camera, _frame):  # noqa: ANN001, ANN202
+            return Verdict(0, 0.1, False, np.full((4, 4), 0.1, np.float32)) if camera == "yard" else None
+
+    monkeypatch.setattr(watch, "FrameStreams", StillYard)
+    monkeypatch.setattr(reader, "BACKLOG_SECONDS", 0.4)
+    with on_air(Camera(levels(200))) as gate, on_air(Camera(levels(200))) as yard:
+        outcome = _watch_for(4.0, [f"gate={gate}", f"yard={yard}"], tmp_path / "out", said)
+    busy, still = sorted(run_of(outcome)["sources"], key=lambda row: row["name"])
+    assert busy["frames_dropped"] > 20
+    assert still["frames_dropped"] == 0
+    assert still["frames_judged"] > 2 * (busy["frames_judged"] + busy["frames_not_judged"])
 
 
 def test_file_on_a_web_server_is_a_file(tmp_path: Path, said: Console) -> None:

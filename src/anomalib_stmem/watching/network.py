@@ -1,13 +1,17 @@
 """The network beside the watch: it sees what moves, while the watch goes on with what does not."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, TypeVar
 
 from ..model.normal_view import Trouble
 from ..results.judged_frame import Verdict
 from ..runtime.stream import FrameStreams
 from ..video.frame import Frame
+
+LOOK_EVERY = 0.1  # seconds, whether the watch has ended
+Outcome = TypeVar("Outcome")
 
 
 class Seen(NamedTuple):
@@ -19,7 +23,10 @@ class Seen(NamedTuple):
 
 
 class Network:
-    """Judges a frame of each source in which something moves, in a thread of its own.
+    """Judges a frame of each source in which something moves, in the thread that calls :meth:`serve`.
+
+    That should be the main one: in any other, OpenMP lets torch's threads sleep between any two operations, and torch
+    is a third slower.
 
     Args:
         streams: judge them.
@@ -28,7 +35,7 @@ class Network:
 
     def __init__(self, streams: FrameStreams, arrived: threading.Event) -> None:
         self._streams, self._arrived = streams, arrived
-        self._thread = ThreadPoolExecutor(1, "network")
+        self._jobs: SimpleQueue[tuple[dict[str, Frame], Future[dict[str, Seen]]]] = SimpleQueue()
         self._waiting: dict[str, Frame] = {}
         self._running: dict[str, Frame] = {}
         self._answers: Future[dict[str, Seen]] | None = None
@@ -51,8 +58,9 @@ class Network:
         if self._answers is not None or not self._waiting:
             return
         self._running, self._waiting = self._waiting, {}
-        self._answers = self._thread.submit(self._judge, self._running)
+        self._answers = Future()
         self._answers.add_done_callback(lambda _: self._arrived.set())
+        self._jobs.put((self._running, self._answers))
 
     def answers(self) -> dict[str, Seen]:
         """Wait for the end of the run, if there is one, and return what was judged.
@@ -64,11 +72,32 @@ class Network:
         self._answers, self._running = None, {}
         return seen
 
-    def close(self) -> dict[str, Seen]:
-        """Return the last answers; what waits is not judged any more."""
-        seen = self.answers()
-        self._thread.shutdown()
-        return seen
+    def serve(self, watch: Future[Outcome]) -> Outcome:
+        """Run the network whenever :meth:`start` is called, until the watch in another thread has ended.
+
+        Returns:
+            What the watch returned.
+
+        Raises:
+            Exception: what the watch raised.
+            KeyboardInterrupt: somebody signalled twice. The watch has ended before.
+        """
+        stopped: KeyboardInterrupt | None = None
+        while not watch.done():
+            try:
+                frames, answers = self._jobs.get(timeout=LOOK_EVERY)
+            except Empty:
+                continue
+            except KeyboardInterrupt as error:
+                stopped = error
+                continue
+            try:
+                answers.set_result(self._judge(frames))
+            except BaseException as error:  # noqa: BLE001  # it is raised in the watch
+                answers.set_exception(error)
+        if stopped is not None:
+            raise stopped
+        return watch.result()
 
     def _judge(self, frames: dict[str, Frame]) -> dict[str, Seen]:
         verdicts = self._streams.push({name: frame.image for name, frame in frames.items()})

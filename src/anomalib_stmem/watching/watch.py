@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -125,8 +126,8 @@ def watch(
     rate, proportion = streams.info.frame_rate, streams.info.proportion
     read = partial(Reader, wanted=rate, proportion=proportion, patience=patience, frame_rate=frame_rate, rtsp=rtsp)
     watching = _Watching(streams, folder, films, margin, least_size, deliveries, read, panel)
-    with stopped_by_signals(watching.stopping, watching.arrived):
-        return watching.run(playlists)
+    with stopped_by_signals(watching.stopping, watching.arrived), ThreadPoolExecutor(1, "watch") as beside:
+        return watching.network.serve(beside.submit(watching.run, playlists))
 
 
 def narrowed(ckpt: Path | str, ignore: str | None, only: str | None) -> "TrainedModel":
@@ -169,7 +170,7 @@ class _Watching:
         self._least_size = least_size
         self._watched: list[Watched] = []
         self._panel, self._deliveries = panel, deliveries
-        self._network = Network(streams, self.arrived)
+        self.network = Network(streams, self.arrived)
         self._judged: dict[str, Seen] = {}  # by the network, and not kept yet
 
     def run(self, sources_of: dict[str, list[Source]]) -> Outcome:
@@ -185,7 +186,7 @@ class _Watching:
                     self.arrived.clear()
                     if not self._go_on(playlists):
                         self.arrived.wait(0.1)
-                self._judged = self._network.close()
+                self._judged = self.network.answers()
                 for playlist in playlists:
                     self._keep_judged(playlist.name, playlist.watched)
                     left = playlist.give_up()
@@ -229,10 +230,10 @@ class _Watching:
 
         The network sees what moves, one frame of each such source at a time. Where nothing moves, nobody waits for it.
         """
-        self._judged = self._network.answers() if self._network.is_done else {}
+        self._judged = self.network.answers() if self.network.is_done else {}
         num_judged, watched = len(self._judged), {one.name: one.watched for one in playlists}
-        takes = [self._take_next(one) for one in playlists if not self._network.has(one.name)]
-        self._network.start()
+        takes = [self._take_next(one) for one in playlists if not self.network.has(one.name)]
+        self.network.start()
         for name in list(self._judged):  # while the network sees the next ones
             self._keep_judged(name, watched[name])
         return num_judged > 0 or any(takes)
@@ -262,7 +263,7 @@ class _Watching:
         is_frozen = frame.frozen_since is not None
         verdict = None if is_frozen else self._streams.glance(name, frame.image)
         if verdict is None and not is_frozen:
-            self._network.take(name, frame)
+            self.network.take(name, frame)
             return
         self._keep_judged(name, watched)
         self._keep(watched, Seen(frame, verdict, self._streams.trouble(name)))
