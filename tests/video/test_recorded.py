@@ -260,3 +260,12 @@ def test_resize_keeps_the_mean(size: tuple[int, int]) -> None:
 def test_right_size_is_only_rearranged() -> None:
     image = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)  # BGR
     np.testing.assert_array_equal(planes(image, (8, 12)), image[:, :, ::-1].transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("size", [(1080, 1620), (1081, 1623), (2160, 3240), (480, 704)])
+def test_large_picture_is_halved_first_and_hardly_differs(size: tuple[int, int]) -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8), (0, 0), 8)
+    at_once = cv2.resize(image, (352, 240), interpolation=cv2.INTER_AREA)[:, :, ::-1].transpose(2, 0, 1)
+    difference = np.abs(planes(image, (240, 352)).astype(int) - at_once)
+    assert difference.max() <= 4
+    assert difference.mean() < 0.7

@@ -58,7 +58,7 @@ class Film:
         try:
             while self._waiting and (self._waiting[0].done() or len(self._waiting) >= AHEAD):
                 self._waiting.popleft().result()
-        except FFmpegError:
+        except (FFmpegError, OSError):
             self.discard()
             raise
         self._waiting.append(self._encoder.submit(self._encode, image, self._last))
