@@ -28,8 +28,9 @@ class FrameStreams(Streams):
     """Several cameras judged together, each with a state of its own.
 
     A camera's first ``window`` frames after its start or :meth:`reset` are warm-up: they have no verdict. Afterwards
-    each frame is judged by exactly the frames of its window, as in a test of whole clips. Frames must come at the
-    frame rate of the training video; at a gap, :meth:`reset`.
+    each frame is judged by exactly the frames of its window, as in a test of whole clips. Where nothing has moved for
+    longer than that, the last verdict stands until something does (:mod:`~.stillness`). Frames must come at the frame
+    rate of the training video; at a gap, :meth:`reset`.
 
     Args:
         model: a model, its checkpoint, or its exported step; as :func:`~.open_backend.open_backend` takes it.
