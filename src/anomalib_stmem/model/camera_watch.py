@@ -40,9 +40,9 @@ class CameraWatch:
         """Whether movement cannot be judged."""
         return self._now is not None or self.trouble is not None
 
-    def push(self, picture: Planes | None) -> None:
-        """Take the next picture; ``None`` where it shows nothing new."""
-        if picture is not None and self._count % self._every == 0:
+    def push(self, picture: Planes, is_new: bool = True) -> None:
+        """Take the next picture; it is not looked at where it shows nothing new."""
+        if is_new and self._count % self._every == 0:
             self._now = self._check(picture)
             if self._now is not None:
                 self._seen[self._now] += 1

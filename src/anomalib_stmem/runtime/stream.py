@@ -141,7 +141,7 @@ class FrameStreams(Streams):
         if not self._watches:
             return False
         watch = self._watches[self._row(camera)]
-        watch.push(None if self.is_at_rest(camera) else picture)
+        watch.push(picture, is_new=not self.is_at_rest(camera))
         return watch.is_silent
 
 
