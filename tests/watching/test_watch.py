@@ -74,6 +74,31 @@ def test_file(tmp_path: Path, said: Console) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def sum_of_reasons(source: dict) -> int:
+    reasons = ("judged", "not_judged", "late", "skipped", "repeated", "damaged", "dropped", "left")
+    return sum(source[f"frames_{reason}"] for reason in reasons)
+
+
+def test_every_frame_of_a_watch_that_is_stopped_is_counted_once(
+    tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that is half read, and of a camera that waits for the network."""
+
+    class Slow(WhiteAlarm):
+        def push(self, frames):  # noqa: ANN001, ANN202
+            self.seconds_per_frame = 0.05
+            return super().push(frames)
+
+    monkeypatch.setattr(watch, "FrameStreams", Slow)
+    video = film(tmp_path / "door.avi", levels(400))
+    with on_air(Camera(levels(400))) as gate:
+        outcome = _watch_for(3.0, [f"gate={gate}", str(video)], tmp_path / "out", said)
+    sources = run_of(outcome)["sources"]
+    assert [one["frames_read"] for one in sources] == [sum_of_reasons(one) for one in sources]
+    assert all(one["frames_read"] > 20 for one in sources)
+    assert sum(one["frames_left"] for one in sources) > 0
+
+
 def test_every_frame_is_counted_once(tmp_path: Path, said: Console) -> None:
     """A film of 50 frames per second for a network of 25, of which every seventh picture repeats the one before."""
     numbers = list(range(140))
@@ -85,8 +110,7 @@ def test_every_frame_is_counted_once(tmp_path: Path, said: Console) -> None:
         (tmp_path / "gate" / f"{number:03d}.jpg").write_bytes(data)
     outcome = watch.watch([str(tmp_path / "gate")], "m", tmp_path / "out", frame_rate=50, console=said)
     (source,) = run_of(outcome)["sources"]
-    reasons = ("judged", "not_judged", "late", "skipped", "repeated", "damaged", "dropped")
-    assert source["frames_read"] == 140 == sum(source[f"frames_{reason}"] for reason in reasons)
+    assert source["frames_read"] == 140 == sum_of_reasons(source)
     assert source["frames_skipped"] == 70
     assert source["frames_damaged"] == 1
     assert source["damaged_at"] == [70 / 50]
@@ -228,6 +252,22 @@ def test_file_on_a_web_server_is_a_file(tmp_path: Path, said: Console) -> None:
     assert not outcome.failures
 
 
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (range(WINDOW), "5 come before the network has seen enough"),
+        ([1] * 40, "39 repeat the one before, 1 come before the network has seen enough"),
+    ],
+)
+def test_file_of_which_nothing_is_judged_says_why(numbers: list[int], why: str, tmp_path: Path, said: Console) -> None:
+    (tmp_path / "gate").mkdir()
+    for place, number in enumerate(numbers):
+        cv2.imwrite(str(tmp_path / "gate" / f"{place:03d}.png"), picture(GREY, number))
+    outcome = watch.watch([str(tmp_path / "gate")], "m", tmp_path / "out", frame_rate=25, console=said)
+    (failure,) = outcome.failures
+    assert failure.endswith(f"no frame was judged. Of {len(numbers)}, {why}.")
+
+
 def test_several_sources_and_one_that_is_not_there(tmp_path: Path, said: Console) -> None:
     video = film(tmp_path / "gate.avi", levels(60, range(20, 30)))
     with on_air(Camera(levels(150, range(80, 100)))) as url:
@@ -277,6 +317,8 @@ def test_size_that_changes(tmp_path: Path, said: Console, monkeypatch: pytest.Mo
     (tmp_path / "gate.mjpeg").write_bytes(b"".join(jpegs))
     outcome = watch.watch([str(tmp_path / "gate.mjpeg")], "m", tmp_path / "file", console=said)
     assert "changes from 64x48 to 96x64 pixels at frame 40. A video must have one size" in outcome.failures[0]
+    (source,) = run_of(outcome)["sources"]
+    assert source["frames_read"] == 41 == sum_of_reasons(source)
     assert len(pd.read_csv(outcome.folder / "gate" / "scores.csv")) == 40 - WINDOW
 
 

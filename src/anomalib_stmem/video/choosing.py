@@ -63,7 +63,12 @@ def chosen_frames(
         if not has_room():
             tally.dropped, starts_anew = tally.dropped + 1, True
             continue
-        picture, was_frozen = decoder.picture(), repeats.is_frozen
+        was_frozen = repeats.is_frozen
+        try:
+            picture = decoder.picture()
+        except ValueError:
+            tally.damaged += 1
+            raise
         left_out = repeats.num_repeats
         if repeats.is_repeat(picture, seconds):
             tally.repeated += 1

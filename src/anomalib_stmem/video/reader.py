@@ -67,6 +67,7 @@ class Reader(threading.Thread):
         self.began: datetime | None = None  # time of day of the first frame of a live source
         self.tally = Tally()
         self.num_reconnects = 0
+        self._num_left = 0  # frames that were read when it was stopped, or had another size
         self._arrived, self._tell, self._patience = arrived, tell, patience
         self._said_rate, self._rtsp, self._proportion = frame_rate, rtsp, proportion
         self._queue: SimpleQueue[Frame] = SimpleQueue()
@@ -87,6 +88,15 @@ class Reader(threading.Thread):
     def has_ended(self) -> bool:
         """Whether no frame will come any more."""
         return self._done and self._queue.empty()
+
+    def give_up(self) -> int:
+        """Throw away the frames that nobody has asked for, and return how many there were; after it has ended."""
+        while (frame := self.next()) is not None:
+            self._leave(frame)
+        return self._num_left
+
+    def _leave(self, frame: Frame) -> None:
+        self._num_left += frame.frozen_since is None  # which is counted as a repeat
 
     def stop(self) -> None:
         """End soon."""
@@ -184,7 +194,11 @@ class Reader(threading.Thread):
         self._new_start = True
 
     def _put(self, frame: Frame) -> None:
-        self._check_size(frame)
+        try:
+            self._check_size(frame)
+        except (SourceError, ValueError):
+            self._leave(frame)
+            raise
         if self.is_live:
             if self.began is None:
                 self.began = datetime.now(timezone.utc).astimezone() - timedelta(seconds=frame.seconds)
@@ -192,6 +206,7 @@ class Reader(threading.Thread):
         else:
             while self._queue.qsize() >= AHEAD:
                 if self._stopping.wait(0.005):
+                    self._leave(frame)
                     return
         self._new_start = False
         self._queue.put(frame)

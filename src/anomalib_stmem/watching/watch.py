@@ -191,6 +191,7 @@ class _Watching:
                     self._keep_judged(playlist.name, playlist.watched)
                     left = playlist.give_up()
                     if left is not None:
+                        left.num_left = int(self.network.has(playlist.name))
                         self._close(left)
         except BaseException:
             for one in self._watched:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..model.camera_watch import TOLD_AFTER
 from ..model.normal_view import Trouble
+from ..results.event_tracker import REASONS
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
 from ..video.frame import Frame
@@ -55,6 +56,7 @@ class Watched:
         self.folder = folder / folder_of(source.name)
         self.results: VideoResults | None = None
         self.num_judged = self.num_not_judged = self.num_late = self.num_gaps = self.num_frozen = 0
+        self.num_left = 0  # frames that waited for the network when the watch was stopped
         self.seconds = 0.0
         self.verdict: Verdict | None = None  # of the latest frame
         self.failure: str | None = None
@@ -161,9 +163,23 @@ class Watched:
         self.reader.stop()
         if self.reader.error is not None:
             self.failure = str(self.reader.error)
+        elif self.reader.has_ended and not self.num_judged and self.reader.tally.read:
+            self.failure = f"{self.source.shown}: no frame was judged. {self._why_nothing()}"
         if self.results is not None:
             self.results.close()
         self.has_ended, self.verdict = True, None  # last: what could not be closed is still to be discarded
+
+    def _why_nothing(self) -> str:
+        if self._camera is not None:
+            return REASONS[self._camera].format(seconds=self.seconds - self._camera_since)
+        tally = self.reader.tally
+        counts = {
+            "repeat the one before": tally.repeated,
+            "are damaged": tally.damaged,
+            "are left out for the rate": tally.skipped,
+            "come before the network has seen enough": self.num_not_judged + self.num_late,
+        }
+        return f"Of {tally.read}, {', '.join(f'{count} {what}' for what, count in counts.items() if count)}."
 
     def discard(self, why: str) -> None:
         """Give the source up, and leave nothing half-written under a final name."""
@@ -182,7 +198,7 @@ class Watched:
             "seconds": round(self.seconds, 3),
             "frame_rate": tally.rate,
             "source_rate": tally.source_rate,
-            "frames_read": tally.read,  # the sum of those down to frames_dropped
+            "frames_read": tally.read,  # the sum of those down to frames_left
             "frames_judged": self.num_judged,
             "frames_not_judged": self.num_not_judged,  # while warming up, or since the camera fails
             "frames_late": self.num_late,
@@ -190,6 +206,7 @@ class Watched:
             "frames_repeated": tally.repeated,
             "frames_damaged": tally.damaged,
             "frames_dropped": tally.dropped,
+            "frames_left": self.num_left + reader.give_up(),  # that waited when it was stopped, or had another size
             "frames_lost": tally.lost,  # not among those read
             "frames_frozen": self.num_frozen,  # of the repeated ones
             "damaged_at": tally.damaged_seconds,
