@@ -52,3 +52,11 @@ def test_watch_goes_on_where_it_was_saved(watch: CameraWatch) -> None:
     again.restore(saved)
     rest = [("covered", 10), (None, 30)]
     assert told(again, *rest) == told(watch, *rest)
+
+
+def test_picture_that_shows_nothing_new_is_not_looked_at(watch: CameraWatch) -> None:
+    """What was wrong before still is, and lasts."""
+    told(watch, ("dark", 2))
+    for _ in range(30):
+        watch.push(None, is_new=False)
+    assert (watch.trouble, watch.is_silent) == ("dark", True)
