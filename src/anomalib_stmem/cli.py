@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _watch(given: Namespace) -> int:
+    import cv2
     from rich.console import Console
 
     from .watching.watch import watch
 
+    cv2.setNumThreads(1)  # the sources are the parallelism; parts of one picture would wait for each other
     console = Console()
     options: dict[str, Any] = given.as_dict()
     outcome = watch(**options, console=console)

@@ -58,3 +58,19 @@ def test_what_cannot_be_judged_is_raised_in_the_watch_and_by_it() -> None:
 
     with ThreadPoolExecutor(1) as beside, pytest.raises(ValueError, match="another size"):
         network.serve(beside.submit(watch))
+
+
+def test_second_ctrl_c_is_raised_when_the_watch_has_ended() -> None:
+    network, ended = Network(WhiteAlarm(None, ["gate"]), threading.Event()), []
+
+    class Interrupted:
+        """In place of the queue of jobs: a signal comes instead of a job."""
+
+        def get(self, timeout: float) -> None:
+            time.sleep(timeout)
+            raise KeyboardInterrupt
+
+    network._jobs = Interrupted()
+    with ThreadPoolExecutor(1) as beside, pytest.raises(KeyboardInterrupt):
+        network.serve(beside.submit(lambda: time.sleep(0.3) or ended.append(True)))
+    assert ended

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 from rich.console import Console
 
 from ..runtime.open_backend import BackendName
@@ -98,7 +97,6 @@ def watch(
         check_url(webhook)
     if mqtt is not None:
         check_mqtt(mqtt)
-    cv2.setNumThreads(1)  # the sources are the parallelism; parts of one picture would wait for each other
     panel = Panel(console or Console())
     found = find_sources(sources, panel.tell)
     playlists = {source.name: [source] for source in found if source.kind != "file"}
