@@ -1,9 +1,12 @@
 """STMem under anomalib's engine: what a run leaves behind, and what it refuses."""
 
+import io
 import json
 import random
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -527,3 +530,31 @@ def test_scene_is_learned_at_the_first_and_the_last_validation(
 def test_memory_of_no_looks_is_refused() -> None:
     with pytest.raises(ValueError, match=r"appearance_items must be 1 or more; got 0"):
         tiny(appearance_items=0)
+
+
+class Evil:
+    """What a pickle may hold: something that runs when it is loaded."""
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("evil"),)
+
+
+@pytest.mark.parametrize("command", ["test", "fit"])
+def test_code_in_a_checkpoint_is_not_executed_by_the_trainer(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {}, "hyper_parameters": {}, "evil": Evil()}, "evil.ckpt")
+    with pytest.raises(UnpicklingError, match="WeightsUnpickler error"):
+        getattr(engine(tmp_path), command)(tiny(), datamodule=data(scene), ckpt_path="evil.ckpt")
+    assert not Path("evil").exists()
+
+
+def test_a_checkpoint_with_a_wrong_bit_is_not_tested(run: tuple, scene: Path, tmp_path: Path) -> None:
+    data_of = bytearray((run[2] / "weights" / "lightning" / "model.ckpt").read_bytes())
+    with ZipFile(io.BytesIO(data_of)) as parts:
+        largest = max((part for part in parts.infolist() if "/data/" in part.filename), key=lambda part: part.file_size)
+    data_of[largest.header_offset + 200] ^= 1
+    (tmp_path / "gate.ckpt").write_bytes(data_of)
+    with pytest.raises(ValueError, match=r"gate\.ckpt is damaged: the check sum of"):
+        engine(tmp_path).test(tiny(), datamodule=data(scene), ckpt_path=tmp_path / "gate.ckpt")

@@ -193,8 +193,8 @@ def without_threshold(path: Path, good: Path) -> None:
     ("make", "words"),
     [
         (None, "There is no file"),
-        (corrupt, "is no checkpoint of STMem: damaged"),
-        (foreign, "is no checkpoint of STMem: damaged, of another model"),
+        (corrupt, "is no checkpoint of STMem, or it is damaged"),
+        (foreign, "is no checkpoint of STMem, but of another model"),
         (code_in_it, "is no checkpoint of STMem"),
         (without_threshold, "has no threshold"),
     ],

@@ -35,7 +35,9 @@ from .model.checkpoint import (
     examples_in,
     normal_in,
     proportion_in,
+    refuse_broken,
     refuse_earlier_state,
+    refuse_not_finite,
     refuse_other_options,
 )
 from .model.crops import moving_crops
@@ -535,9 +537,13 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
 
         Raises:
-            ValueError: an option that the weights or the calibration depend on differs.
+            ValueError: an option that the weights or the calibration depend on differs, or the file is damaged.
         """
+        path = None if self._trainer is None else self._trainer.ckpt_path
+        if path is not None:
+            refuse_broken(path)
         refuse_earlier_state(checkpoint)
+        refuse_not_finite(checkpoint)
         refuse_other_options(checkpoint, self.hparams)
         super().on_load_checkpoint(checkpoint)
         kept, region = checkpoint["state_dict"], torch.from_numpy(self._region())

@@ -1,5 +1,6 @@
 """Pictures of every kind, shown as a viewer shows them; and what is missing or damaged among them."""
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -153,3 +154,20 @@ def test_damaged_pictures_are_passed_over_counted_and_told_apart(tmp_path: Path)
     assert "05.jpg is damaged: " in complaints[5]
     assert "4 of 8 frames are damaged, the first at 0.2 s" in decoder.damage.explain("v")
     assert decoder.damage.is_grave
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_picture_whose_header_asks_for_all_memory_is_refused(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"001{suffix}"
+    cv2.imwrite(str(file), np.zeros((8, 8), np.uint8))
+    data = bytearray(file.read_bytes())
+    if suffix == ".png":
+        data[16:24] = (60_000).to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    else:
+        place = data.index(b"\xff\xc0") + 5
+        data[place : place + 4] = (60_000).to_bytes(2, "big") * 2
+    file.write_bytes(data)
+    for read in (read_picture, picture_size):
+        with pytest.raises(DamagedPictureError, match=r"001\..* has more than 80 million pixels"):
+            read(file)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..video.damaged_files import refuse_damaged
 from ..video.recorded import Video
 from .masks import Mask, Masks
 
@@ -86,12 +87,15 @@ def load_labels(path: Path) -> Labels:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: other values than 0 and 1.
+        ValueError: it is damaged, or holds other values than 0 and 1.
     """
     if not path.is_file():
         msg = f"No label file at {path}. Expected a .npy array with one 0 (normal) or 1 (abnormal) per frame."
         raise FileNotFoundError(msg)
-    labels = np.load(path).ravel()
+    with refuse_damaged(path, ".npy array"):
+        labels = np.load(path).ravel()
+    if labels.dtype == bool:
+        labels = labels.view(np.uint8)  # a damaged byte is neither true nor false
     if not np.isin(labels, (0, 1)).all():
         msg = f"{path} holds values other than 0 (normal) and 1 (abnormal): {np.unique(labels)[:5]}."
         raise ValueError(msg)
@@ -130,12 +134,14 @@ def load_intervals(path: Path, counts: dict[str, int]) -> dict[str, Labels]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column is missing, a video is unknown, or an interval is empty or outside its video.
+        ValueError: it is damaged, a column is missing, a video is unknown, or an interval is empty or outside its
+            video.
     """
     if not path.is_file():
         msg = f"No label file at {path}. Expected a CSV file with the columns video,start,end."
         raise FileNotFoundError(msg)
-    rows = pd.read_csv(path, dtype={"video": str})
+    with refuse_damaged(path, "CSV file"):
+        rows = pd.read_csv(path, dtype={"video": str})
     if missing := {"video", "start", "end"} - set(rows.columns):
         msg = f"{path} lacks the columns {sorted(missing)}; it has {list(rows.columns)}. Expected video,start,end."
         raise ValueError(msg)

@@ -1,13 +1,14 @@
 """Pixel ground truth of one video, in the forms in which the datasets ship it."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from ..video.damaged_files import refuse_damaged
 from ..video.finding import list_images
 
 Mask = NDArray[np.bool_]  # (h, w), true = abnormal
@@ -53,11 +54,24 @@ class MaskImages:
 
 
 class MaskArray:
-    """Masks in a ``(n, h, w)`` ``.npy`` file, as ShanghaiTech ships them; read from disk as needed."""
+    """Masks in a ``(n, h, w)`` ``.npy`` file, as ShanghaiTech ships them; read from disk as needed.
+
+    Raises:
+        ValueError: it is damaged, or holds no such array.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._shape = np.load(path, mmap_mode="r").shape
+        self._shape = self._opened().shape
+        if len(self._shape) != 3:
+            msg = f"{path} holds an array of shape {self._shape}. Expected (frames, height, width)."
+            raise ValueError(msg)
+
+    def _opened(self) -> NDArray[Any]:
+        with refuse_damaged(self.path, ".npy array of numbers"):
+            opened = np.load(self.path, mmap_mode="r")
+            opened[:1] > 0  # noqa: B015  # which texts cannot be
+        return opened
 
     def __len__(self) -> int:
         """Return the number of masks."""
@@ -65,7 +79,7 @@ class MaskArray:
 
     def __getitem__(self, frame: int) -> Mask:
         """Return the mask of a frame."""
-        return np.load(self.path, mmap_mode="r")[frame] > 0
+        return self._opened()[frame] > 0
 
 
 class MaskMat:
@@ -74,12 +88,13 @@ class MaskMat:
     The file is read whole when the first mask is asked for, and kept at one bit per pixel.
 
     Raises:
-        ValueError: the file has no ``volLabel``.
+        ValueError: the file is damaged, or has no ``volLabel`` of masks of one size.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
+        with refuse_damaged(path, "MATLAB file"):
+            shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
         if "volLabel" not in shapes:
             msg = f"{path} holds {sorted(shapes) or 'nothing'}. Expected the cell array volLabel, one mask per frame."
             raise ValueError(msg)
@@ -94,9 +109,10 @@ class MaskMat:
     def __getitem__(self, frame: int) -> Mask:
         """Return the mask of a frame."""
         if self._packed is None:
-            cells = scipy.io.loadmat(self.path)["volLabel"].ravel()
-            self._shape = cells[0].shape
-            self._packed = np.stack([np.packbits(cell > 0) for cell in cells])
+            with refuse_damaged(self.path, "cell array of masks of one size"):
+                cells = scipy.io.loadmat(self.path)["volLabel"].ravel()
+                (self._shape,) = {cell.shape for cell in cells}
+                self._packed = np.stack([np.packbits(cell > 0) for cell in cells])
         height, width = self._shape
         return np.unpackbits(self._packed[frame], count=height * width).reshape(height, width).astype(bool)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError  # only the exception: weights_only executes nothing
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
+from ..video.damaged_files import refuse_damaged
 from .examples import Examples
 from .normal_view import NormalView
 from .scoring import MEASUREMENTS
@@ -61,19 +62,52 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, that of another model, or one of an earlier state of this package.
+        ValueError: it is no checkpoint, that of another model, damaged, or one of an earlier state of this package.
     """
-    if not Path(path).is_file():
-        msg = f"There is no file {Path(path).absolute()}."
+    path = Path(path)
+    if not path.is_file():
+        msg = f"There is no file {path.absolute()}."
         raise FileNotFoundError(msg)
-    try:
+    refuse_broken(path)
+    with refuse_damaged(path, "checkpoint of STMem"):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    try:
         checkpoint["hyper_parameters"]["score_error"], checkpoint["state_dict"]["model.head.lower"]
-    except (RuntimeError, KeyError, EOFError, UnpicklingError, AttributeError, TypeError, ValueError) as error:
-        msg = f"{path} is no checkpoint of STMem: damaged, of another model, or no checkpoint at all."
+    except (KeyError, TypeError) as error:
+        msg = f"{path} is no checkpoint of STMem, but of another model."
         raise ValueError(msg) from error
     refuse_earlier_state(checkpoint)
+    try:
+        refuse_not_finite(checkpoint)
+    except ValueError as error:
+        msg = f"{path}: {error}"
+        raise ValueError(msg) from error
     return checkpoint
+
+
+def refuse_broken(path: Path | str) -> None:
+    """Compare a checkpoint's bytes with the check sums in it, which ``torch.load`` passes over.
+
+    Raises:
+        ValueError: they differ, or the file is cut off or no checkpoint.
+    """
+    with refuse_damaged(Path(path), "checkpoint of STMem"), ZipFile(path) as parts:
+        broken = parts.testzip()
+    if broken is not None:
+        msg = f"{path} is damaged: the check sum of {broken} in it is wrong. Copy it anew, or train again."
+        raise ValueError(msg)
+
+
+def refuse_not_finite(checkpoint: Mapping[str, Any]) -> None:
+    """Refuse weights that are NaN or infinite: every score would be NaN.
+
+    Raises:
+        ValueError: there are some; the message names the first.
+    """
+    for name, value in checkpoint["state_dict"].items():
+        if name.startswith("model.") and value.is_floating_point() and not bool(value.isfinite().all()):
+            msg = f"The weights {name} are not finite: the training has diverged. Try a lower --model.learning_rate."
+            raise ValueError(msg)
 
 
 def refuse_earlier_state(checkpoint: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..video.damaged_files import refuse_damaged
 from ..video.region import Polygon, outlines
 from .appearance import Appearance
 from .autoencoder import Architecture
@@ -86,12 +87,9 @@ class TrainedModel(nn.Module):
                 "Give the model itself instead: STMem.load_from_checkpoint(path, pre_processor=...)."
             )
             raise ValueError(msg)
-        network = build_network(options)
-        try:
+        with refuse_damaged(Path(path), "checkpoint of STMem whose weights fit its options"):
+            network = build_network(options)
             network.load_state_dict(_below("model.", state))
-        except RuntimeError as error:
-            msg = f"{path} is no checkpoint of STMem: its weights do not fit its options."
-            raise ValueError(msg) from error
         calibration = None
         if enabled.get("post_processor", True):
             kept = _below("post_processor.", state)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,15 +18,27 @@ STRIP = 48  # pixels of score under an annotated film
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; it becomes ``path`` at the end, and is deleted after an error."""
+    """Yield a name beside ``path`` to write to; it becomes ``path`` at the end, and is deleted after an error.
+
+    What was written reaches the disk before it gets its name, so a power cut leaves the file of before or the whole new
+    one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + UNFINISHED)
     try:
         yield part
+        sync(part)
         part.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error tells more
+            part.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk, and not only handed to the operating system."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def new_folder(wanted: Path, mark: str, *marks: str) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.examples import Examples
+from ..video.damaged_files import refuse_damaged
 from .step_info import StepInfo
 
 Array = NDArray[Any]
@@ -129,9 +130,10 @@ def read_info(held: str | None, path: Path) -> StepInfo:
     """Read the facts that an exported file holds.
 
     Raises:
-        ValueError: it holds none.
+        ValueError: it holds none, or none that can be read.
     """
     if not held:
         msg = f"{path} is no streaming step of STMem. `anomalib export` writes one as stream.onnx or stream.xml."
         raise ValueError(msg)
-    return StepInfo.from_json(held)
+    with refuse_damaged(path, "streaming step of this version"):
+        return StepInfo.from_json(held)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..model.torch_model import Judged
 from ..model.trained_model import TrainedModel
 from .backend import METADATA_KEY, examples_beside, looks_beside, need, openvino_core
+from .checksums import seal
 from .quantisation import quantise
 from .step import LookStep, StreamStep
 from .step_info import LOOK_INPUTS, LOOK_OUTPUTS, OUTPUTS
@@ -77,7 +78,8 @@ def export_clips(trained: TrainedModel, path: Path, clip_length: int | None = No
 def export_step(trained: TrainedModel, path: Path, **options: Any) -> Path:
     """Write the streaming step as ONNX, with its :class:`~.step_info.StepInfo` in the metadata.
 
-    Where looks count, their graph is written beside it (:func:`~.backend.looks_beside`), and the normal examples.
+    Where looks count, their graph is written beside it (:func:`~.backend.looks_beside`), and the normal examples; and
+    check sums of all of them.
 
     Args:
         trained: the model.
@@ -98,6 +100,7 @@ def export_step(trained: TrainedModel, path: Path, **options: Any) -> Path:
         _write(look, example, list(LOOK_INPUTS), list(LOOK_OUTPUTS), looks_beside(path), options)
         if trained.examples is not None:
             examples_beside(path).write_bytes(trained.examples.sheet)
+    seal(written)
     return written
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
+from ..video.damaged_files import refuse_damaged
 from .backend import (
     METADATA_KEY,
     Answers,
@@ -20,6 +21,7 @@ from .backend import (
     read_examples,
     read_info,
 )
+from .checksums import refuse_broken
 from .step_info import LOOK_INPUTS, LOOK_OUTPUTS, OUTPUTS
 
 
@@ -41,11 +43,14 @@ class OnnxBackend(NumpyState):
         # Waiting threads would hold the cores that decode and resize the next frame.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted = [name for name in runtime.get_available_providers() if name.startswith(("CUDA", "CPU"))]
-        self._session = runtime.InferenceSession(str(path), options, providers=wanted)
+        refuse_broken(path)
+        with refuse_damaged(path, "exported step"):
+            self._session = runtime.InferenceSession(str(path), options, providers=wanted)
         self.info = read_info(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
         self.examples = read_examples(path)
         looks = need_looks(path, self.info)
-        self._looks = None if looks is None else runtime.InferenceSession(str(looks), options, providers=wanted)
+        with refuse_damaged(looks or path, "exported graph of looks"):
+            self._looks = None if looks is None else runtime.InferenceSession(str(looks), options, providers=wanted)
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:
         """As :meth:`~.backend.Backend.run`."""
@@ -70,7 +75,9 @@ class OpenVinoBackend(NumpyState):
 
     def __init__(self, path: Path, precision: str = "auto") -> None:
         self._core = openvino_core()
-        self._model = self._core.read_model(str(path))
+        refuse_broken(path)
+        with refuse_damaged(path, "exported step"):
+            self._model = self._core.read_model(str(path))
         held = self._model.get_rt_info([METADATA_KEY]).value if self._model.has_rt_info([METADATA_KEY]) else None
         if held is None and path.suffix == ".onnx":  # whose metadata OpenVINO passes over
             held = {entry.key: entry.value for entry in need("onnx").load(str(path)).metadata_props}.get(METADATA_KEY)
@@ -79,7 +86,8 @@ class OpenVinoBackend(NumpyState):
         self._precision = "bf16" if precision == "bf16" or (precision == "auto" and able) else "f32"
         self.examples = read_examples(path)
         looks = need_looks(path, self.info)
-        self._looks = None if looks is None else self._core.read_model(str(looks))
+        with refuse_damaged(looks or path, "exported graph of looks"):
+            self._looks = None if looks is None else self._core.read_model(str(looks))
         self._requests: dict[tuple[bool, bool], Any] = {}
 
     def run(self, frames: Array, state: State) -> tuple[Answers, State]:

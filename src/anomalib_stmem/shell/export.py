@@ -1,5 +1,7 @@
 """``anomalib export`` for a model of clips: anomalib's own traces one image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -10,7 +12,9 @@ from anomalib.deploy.export import CompressionType, ExportType
 from anomalib.models.components.base.export_mixin.utils import create_export_root
 
 from ..model.trained_model import TrainedModel
+from ..results.files import sync
 from ..runtime.backend import examples_beside, need
+from ..runtime.checksums import SEAL, seal
 from ..runtime.export import export_clips, export_step, to_openvino
 from .int8_video import calibration_clips, calibration_looks, calibration_steps
 
@@ -55,9 +59,10 @@ class ClipExport:
             )
             raise ValueError(msg)
         folder = create_export_root(export_root, ExportType.ONNX)
-        written = export_clips(self.trained, folder / f"{model_file_name}.onnx", clip_length, **kwargs)
-        export_step(self.trained, folder / "stream.onnx", **kwargs)
-        return written
+        with _moved_when_whole(folder) as scratch:
+            export_clips(self.trained, scratch / f"{model_file_name}.onnx", clip_length, **kwargs)
+            export_step(self.trained, scratch / "stream.onnx", **kwargs)
+        return folder / f"{model_file_name}.onnx"
 
     def to_openvino(
         self,
@@ -95,12 +100,26 @@ class ClipExport:
             ("stream", lambda: calibration_steps(trained, datamodule)),
             ("stream_looks", lambda: calibration_looks(trained, datamodule)),
         )[: 3 if trained.network.appearance is not None else 2]
-        with TemporaryDirectory() as scratch:
-            source = self.to_onnx(scratch, model_file_name, input_size, **options).parent
+        with TemporaryDirectory() as other, _moved_when_whole(folder) as scratch:
+            source = self.to_onnx(other, model_file_name, input_size, **options).parent
             for name, calibration in graphs:
                 inputs = calibration() if compression_type == CompressionType.INT8_PTQ else ()
-                converted = folder / f"{name}.xml"
+                converted = scratch / f"{name}.xml"
                 to_openvino(source / f"{name}.onnx", converted, compression_type, inputs, **(ov_kwargs or {}))
             if examples_beside(source / "stream.onnx").is_file():
-                copyfile(examples_beside(source / "stream.onnx"), examples_beside(folder / "stream.xml"))
+                copyfile(examples_beside(source / "stream.onnx"), examples_beside(scratch / "stream.xml"))
+            seal(scratch / "stream.xml")
         return folder / f"{model_file_name}.xml"
+
+
+@contextmanager
+def _moved_when_whole(folder: Path) -> Iterator[Path]:
+    """Yield a folder to write to; at the end its files move to ``folder``, the check sums first.
+
+    So an export that is broken off leaves the one of before, or files that do not agree with their check sums.
+    """
+    with TemporaryDirectory(dir=folder, prefix="unfinished-") as scratch:
+        yield Path(scratch)
+        for file in sorted(Path(scratch).iterdir(), key=lambda file: (file.suffix != SEAL, file.name)):
+            sync(file)
+            file.replace(folder / file.name)

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from .clock import Clock
 from .complaints import Complaints
 from .damage import DAMAGED_ABOVE, Damage
-from .frame import Picture
+from .frame import MOST_PIXELS, Picture
 from .reasons import NoVideoError, why_not
 from .upright import Deinterlacer, Upright, can_deinterlace
 
@@ -79,6 +79,7 @@ class FFmpegDecoder:
             msg = "it is a picture, and no video" if self._holds_one_picture else "FFmpeg has no decoder for it"
             raise NoVideoError(msg)
         self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # FFmpeg refuses before it allocates
         self._size = path.stat().st_size if path and path.is_file() else self._container.size
         self.frame_rate = self._announced_rate()
         self.damage = Damage()

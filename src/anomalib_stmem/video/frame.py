@@ -11,6 +11,8 @@ Image = NDArray[np.uint8]  # (h, w, 3) BGR
 Planes = NDArray[np.uint8]  # (3, h, w) RGB in [0, 255], as the network reads it; (n, 3, h, w) for several frames
 Size = tuple[int, int]  # height, width in pixels
 
+MOST_PIXELS = 80_000_000  # of a picture; what is beyond is a header that lies, and would take all memory
+
 
 @dataclass(frozen=True)
 class Frame:

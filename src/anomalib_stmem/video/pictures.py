@@ -1,5 +1,7 @@
 """A video kept as one picture per frame: which numbers are missing, what is damaged, and how pictures are decoded."""
 
+import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +18,7 @@ from PIL import Image as PillowImage
 from .complaints import Complaints
 from .damage import Damage
 from .finding import JPEG_SUFFIXES, list_images
-from .frame import Picture, Size
+from .frame import MOST_PIXELS, Picture, Size
 from .names import shown
 
 JPEG, PNG, TIFF = b"\xff\xd8", b"\x89PNG", (b"II*", b"MM\0*")  # first bytes
@@ -130,7 +132,8 @@ def read_picture(file: Path) -> Picture:
     16 bits are scaled by their full range, floats by [0, 1].
 
     Raises:
-        DamagedPictureError: it is empty, cut off, no picture, or of floats beyond [0, 1].
+        DamagedPictureError: it is empty, cut off, no picture, larger than :data:`~.frame.MOST_PIXELS`, or of floats
+            beyond [0, 1].
     """
     try:
         data = file.read_bytes()
@@ -138,6 +141,7 @@ def read_picture(file: Path) -> Picture:
         msg = f"{shown(file)} cannot be read: {error.strerror}."
         raise DamagedPictureError(msg) from error
     _check(file, data)
+    _refuse_huge(file, data)
     encoded = np.frombuffer(data, np.uint8)
     image: Any = cv2.imdecode(encoded, cv2.IMREAD_ANYCOLOR)
     if image is None and data.startswith(TIFF):
@@ -145,6 +149,20 @@ def read_picture(file: Path) -> Picture:
     if image is None:
         image = _by_pillow(file)
     return image.squeeze(-1) if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def _refuse_huge(file: Path, data: bytes) -> None:
+    """Refuse a picture by the size in its header, before anything is allocated for it."""
+    try:
+        with PillowImage.open(io.BytesIO(data)) as image:
+            is_huge = math.prod(image.size) > MOST_PIXELS
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning):
+        is_huge = True
+    except Exception:  # noqa: BLE001  # a kind that Pillow does not know, or a header that it cannot read
+        return
+    if is_huge:
+        msg = f"{shown(file)} has more than {MOST_PIXELS / 1e6:.0f} million pixels. Shrink it or remove its video."
+        raise DamagedPictureError(msg)
 
 
 def picture_size(file: Path) -> Size:
@@ -156,14 +174,19 @@ def picture_size(file: Path) -> Size:
     try:
         with file.open("rb") as opened, PillowImage.open(opened) as image:
             size = image.height, image.width
+            if math.prod(size) > MOST_PIXELS:
+                _refuse_huge(file, file.read_bytes())
             turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
             opened.seek(-min(TAIL, file.stat().st_size), 2)
             end = opened.read()
             if image.format in {"JPEG", "PNG"} and not (END_OF_JPEG in end or END_OF_PNG in end):
                 _check(file, file.read_bytes())
             return size[::-1] if turned else size
-    except OSError as error:
+    except DamagedPictureError:
+        raise
+    except Exception as error:  # Pillow raises whatever comes to its mind
         _check(file, file.read_bytes())
+        _refuse_huge(file, file.read_bytes())
         msg = f"{shown(file)} is no picture that can be read. Restore the frame or remove its video."
         raise DamagedPictureError(msg) from error
 
@@ -229,6 +252,6 @@ def _by_pillow(file: Path) -> Any:  # noqa: ANN401
     try:
         with PillowImage.open(file) as image:
             return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # as above
         msg = f"{shown(file)} is no picture that can be read, or is cut off. Restore the frame or remove its video."
         raise DamagedPictureError(msg) from error

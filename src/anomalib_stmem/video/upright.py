@@ -7,14 +7,16 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from .frame import Picture
 
 NEUTRAL = 128  # of a colour plane that holds no colour
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG: brightness from 0 to 255, as pictures have it
+MOST_STRETCHED = 10.0  # width of a pixel by its height, or the other way round; beyond, a header is damaged
 LEAST_LINES = 4  # that a frame needs to be deinterlaced
 
 
@@ -22,26 +24,32 @@ class Upright:
     """Makes pictures of one stream.
 
     Args:
-        pixel_aspect: width of a pixel by its height, as the stream says; ``None`` or 0 is 1.
+        pixel_aspect: width of a pixel by its height, as the stream says; ``None``, 0 and what cannot be are 1.
     """
 
     def __init__(self, pixel_aspect: Fraction | None = None) -> None:
-        self._aspect = float(pixel_aspect or 1)
+        aspect = float(pixel_aspect or 1)
+        self._aspect = aspect if 1 / MOST_STRETCHED < aspect < MOST_STRETCHED else 1.0
         self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
 
     def picture(self, frame: VideoFrame) -> Picture:
         """Convert one frame; grey ones stay ``(h, w)``, which is a third of the work."""
         grey = self._grey(frame)
         # One thread: the readers and workers are the parallelism.
-        image: Any = (
-            grey if grey is not None else self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-        )
+        image: Any = grey if grey is not None else self._colour(frame)
         turns = round(frame.rotation / 90) % 4  # counterclockwise
         if turns:
             image = np.rot90(image, turns)
         if self._aspect != 1:
             image = self._stretched(image, sideways=turns % 2 == 1)
         return np.ascontiguousarray(image)
+
+    def _colour(self, frame: VideoFrame) -> Picture:
+        try:
+            image: Any = self._reformatter.reformat(frame, format="bgr24", threads=1)
+        except FFmpegError:  # a damaged header names a kind of colour that there is not
+            image = self._reformatter.reformat(frame, format="bgr24", src_colorspace=Colorspace.ITU601, threads=1)
+        return image.to_ndarray()
 
     @staticmethod
     def _grey(frame: VideoFrame) -> Picture | None:
