@@ -49,6 +49,7 @@ def write_originals(root: Path, kinds: Sequence[str] = ()) -> dict[str, str]:
         "masks: .mat": ("masks", _mask_mat),
         "masks: pictures": ("masks", _mask_pictures),
         "results: of a watch": ("results", _results),
+        "results: broken off": ("results", _unfinished),
         "model: checkpoint": ("model", _checkpoint),
         "model: ONNX": ("model", _onnx),
         "model: OpenVINO": ("model", _openvino),
@@ -119,6 +120,12 @@ def _mask_pictures(folder: Path, number: int) -> None:
 
 def _results(folder: Path, number: int) -> None:
     watched_results(folder, number)
+
+
+def _unfinished(folder: Path, number: int) -> None:
+    """As :func:`_results`; the trial makes it one that was broken off."""
+    watched_results(folder, number)
+    (folder / "unfinished").write_text("it was broken off")
 
 
 def _checkpoint(folder: Path, number: int) -> None:

@@ -128,12 +128,16 @@ def _truth(found: Any, known: Any) -> Outcome:
 
 
 def results(folder: Path, _whole: Path) -> Outcome:
-    """Write the page."""
+    """Write the page, of a watch that was broken off where the file tells only of that."""
     from anomalib_stmem.page.page import write_page
 
-    page = write_page(folder).read_text()
-    said = page.split('id="damaged"', 1)
-    return Outcome(SAID if len(said) > 1 else AS_IT_SAYS)
+    if (folder / "unfinished").exists():
+        (folder / "unfinished").unlink()
+        (folder / "gate" / "scores.csv").rename(folder / "gate" / "scores.csv.part")
+        (folder / "gate" / "events.json").unlink()
+    page = write_page(folder, folder / "report.html").read_text()
+    told = json.loads(page.split('id="data">', 1)[1].split("</script>", 1)[0])
+    return Outcome(AS_IT_SAYS if told["videos"] else SILENT)
 
 
 def model(folder: Path, whole: Path) -> Outcome:

@@ -183,7 +183,7 @@ def test_link_shows_no_file_from_elsewhere(tmp_path: Path, file: str) -> None:
     if link.exists():
         link.rename(secret)
     else:
-        secret.write_text('{"secret": 1}')
+        secret.write_text('{"secret": 1, "model": {}}')
     link.symlink_to(secret)
     with pytest.raises(ValueError, match=f"{link.name} leads out of its results folder, to .*secret"):
         write_page(tmp_path / "out")
@@ -198,7 +198,7 @@ def test_link_shows_no_file_from_elsewhere(tmp_path: Path, file: str) -> None:
 def test_metric_that_is_not_defined_leaves_a_page_that_says_so(tmp_path: Path) -> None:
     """One class only: its AUROC is NaN, which is no JSON, and a browser showed nothing at all."""
     record(tmp_path / "gate", range(30, 40))
-    report = {"metrics": {"image_AUROC": float("nan")}, "tables": {}, "videos": 1}
+    report = {"metrics": {"image_AUROC": float("nan")}, "tables": {}, "videos": 1, "config": {"model": {}, "data": {}}}
     (tmp_path / "report.json").write_text(json.dumps(report))  # as an earlier version wrote it
     text = write_page(tmp_path).read_text()
     data = re.search(r'id="data">(.*?)</script>', text).group(1)

@@ -18,8 +18,10 @@ from cameras import GREY, WHITE, WINDOW, Camera, WhiteAlarm, on_air, receiver, s
 from makers import picture, write_numbered
 from rich.console import Console
 
+from anomalib_stmem.page.collect import Media, collect
 from anomalib_stmem.results.film import Film
 from anomalib_stmem.results.judged_frame import Verdict
+from anomalib_stmem.results.reading import read_events
 from anomalib_stmem.video import camera, reader
 from anomalib_stmem.watching import signals, watch
 from anomalib_stmem.watching.watch import Outcome
@@ -394,3 +396,27 @@ def _watch_for(seconds: float, sources: list[str], out: Path, said: Console, pat
 
 def _stop_all() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_report_and_accept_see_what_a_killed_watch_had_told(tmp_path: Path, said: Console, cut: int) -> None:
+    """After kill -9 there is no events.json, and the last lines may be cut."""
+    video = film(tmp_path / "gate.avi", levels(200, range(50, 60), range(130, 140)))
+    outcome = watch.watch([str(video)], "m.ckpt", tmp_path / "out", console=said)
+    folder = outcome.folder / "gate"
+    events = json.loads((folder / "events.json").read_text())
+    rows = (folder / "scores.csv").read_text()
+    (folder / "scores.csv.part").write_text(rows[: len(rows) - cut])
+    for name in ("scores.csv", "scores.jsonl", "events.json", "events.csv", "annotated.mp4", "plain.mp4"):
+        (folder / name).unlink()
+    told = (outcome.folder / "events.jsonl").read_text()
+    (outcome.folder / "events.jsonl").write_text(told + told[:100])
+    data = collect(outcome.folder, Media())
+    (shown,) = data["videos"]
+    assert shown["name"] == "gate (unfinished)"
+    assert shown["frames"] == rows.count("\n") - 1 - (cut > 0)
+    assert [{name: event[name] for name in events[0]} | {"clip": None} for event in shown["events"]] == [
+        event | {"clip": None} for event in events
+    ]
+    assert all(event["clip"] for event in shown["events"])
+    assert read_events(folder, outcome.folder) == events

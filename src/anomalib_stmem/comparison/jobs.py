@@ -25,6 +25,7 @@ from ..evaluation.evaluator import video_evaluator
 from ..evaluation.event_tables import compare_events, curves_of
 from ..evaluation.normalisation import SMOOTHINGS, Smoothing
 from ..evaluation.tables import Scores, compare_scores, single
+from ..results.files import write_text
 from ..results.report_text import markdown_events, markdown_tables
 from ..shell.post_processor import SquashingPostProcessor
 from . import weights  # noqa: F401  # registers the backbone
@@ -100,7 +101,7 @@ class VideoBenchmarkJob(BenchmarkJob):
             logger.debug("%s failed.", row["model"], exc_info=True)
             Console(stderr=True).print(f"{row['model']} skipped: {reason}", markup=False, soft_wrap=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "jobs.jsonl").open("a") as file:
+        with (self.folder / "jobs.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row | {"config": self.config}, default=str) + "\n")
         return row | {"folder": str(self.folder)}
 
@@ -153,7 +154,7 @@ class VideoBenchmarkJob(BenchmarkJob):
         page = markdown(result)
         if any(folder.glob("*/scores.csv")):  # none where every model failed, as with a wrong folder of data
             page += "\n" + _comparison(folder)
-        (folder / "results.md").write_text(page)
+        write_text(folder / "results.md", page)
         Console().print(page, markup=False, soft_wrap=True)
         Console().print(f"Files: {folder}", markup=False, soft_wrap=True)
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -130,8 +131,9 @@ class VideoArchive(AnomalibVideoDataModule):
         if not self.scores_of(video).exists():
             return False
         source = self.source_of(video)
-        if source.exists() and json.loads(source.read_text()) == identity(self.videos[video]):
-            return True
+        with suppress(OSError, ValueError):  # not there or damaged: then nobody knows what was judged
+            if json.loads(source.read_text("utf-8")) == identity(self.videos[video]):
+                return True
         logger.warning("%s has changed since it was judged, and is judged anew.", self.videos[video])
         return False
 
@@ -143,7 +145,7 @@ class VideoArchive(AnomalibVideoDataModule):
         """Write down why a video has no scores."""
         note = self.failure_of(video)
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(reason + "\n")
+        note.write_text(reason + "\n", "utf-8")
         logger.warning("%s was not judged: %s", video, reason)
 
 

@@ -57,7 +57,7 @@ def run_demo(results: Path | str, steps: int, console: Console) -> Path:
 
 def _accept_one(watched: Path, checkpoint: Path, videos: dict[str, Path], folder: Path, console: Console) -> None:
     """Accept the first event that was found, and watch its video with it."""
-    lines = (watched / EVENT_LINES).read_text().splitlines()
+    lines = (watched / EVENT_LINES).read_text("utf-8").splitlines()
     if not lines:
         console.print("No event was found, so there is none to accept.")
         return

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.calibration import as_time
-from ..results.files import whole_file
+from ..results.files import write_text
 from .suitable import Look
 
 QUALITY = 85  # of the pictures, in JPEG
@@ -59,7 +59,7 @@ def write_story(story: Story, path: Path) -> None:
         f"<figcaption>{say(one.where)}</figcaption></figure>"
         for one in story.moments
     ]
-    page = Template((files(__package__) / "page.html").read_text()).substitute(
+    page = Template((files(__package__) / "page.html").read_text("utf-8")).substitute(
         title=say(f"What {story.name} has learned"),
         basis=say(story.basis),
         warnings="\n".join(f'<p class="warning">{say(one)}</p>' for one in story.warnings),
@@ -69,8 +69,7 @@ def write_story(story: Story, path: Path) -> None:
         steps=story.steps,
         command=say(story.command),
     )
-    with whole_file(path) as part:
-        part.write_text(page)
+    write_text(path, page)
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:

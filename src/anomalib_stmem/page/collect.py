@@ -1,7 +1,6 @@
 """Reads what a results folder holds, as plain data for the page; never a file from outside the folder."""
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..results.files import ANNOTATED, EVENTS, PERSPECTIVE, PLAIN, RUN, SCORES, STRIP
+from ..results.files import ANNOTATED, EVENTS, PERSPECTIVE, PLAIN, RUN, SCORES, STRIP, UNFINISHED
 from ..results.judged_frame import THRESHOLD
+from ..results.reading import inside, is_unfinished, is_video, read_events, read_json, read_scores
+from ..video.damaged_files import refuse_damaged
 from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
@@ -56,33 +57,34 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
     if not results.is_dir():
         msg = f"There is no folder {results.absolute()}. Expected results of `stmem watch` or `anomalib predict`."
         raise FileNotFoundError(msg)
-    folders = [path.parent for path in _found(results, EVENTS) if (path.parent / SCORES).is_file()]
+    told = {path.parent for name in (EVENTS, SCORES + UNFINISHED) for path in _found(results, name)}
+    folders = sorted((folder for folder in told if is_video(folder, results)), key=natural_order)
     if not folders:
         msg = f"No judged video in {results}: no folder in it has {SCORES} and {EVENTS}."
         raise FileNotFoundError(msg)
-    videos = [_video(folder, results, media) for folder in folders]
+    scores = [read_scores(folder) for folder in folders]
+    videos = [_video(folder, frames, results, media) for folder, frames in zip(folders, scores, strict=True)]
     return {
         "title": "/".join(part for part in results.parts[-3:] if part != "/") or results.resolve().name,
         "results": str(results),
         "threshold": THRESHOLD,
         "strip": STRIP,
         "videos": videos,
-        "scores": _distribution(folders),
-        "runs": [_read(path) for path in _found(results, RUN)],
-        "tests": [_read(path) for path in _found(results, "report.json")],
+        "scores": _distribution(scores),
+        "runs": [_record(path, model=dict) for path in _found(results, RUN)],
+        "tests": [_record(path, metrics=dict, tables=dict, config=dict) for path in _found(results, "report.json")],
         "perspective": [_thumbnail(path, PICTURE) for path in _found(results, PERSPECTIVE)],
         "training": _training(results),
     }
 
 
-def _video(folder: Path, results: Path, media: Media) -> dict[str, Any]:
-    frames = _scores(folder)
-    events = _read(folder / EVENTS)
+def _video(folder: Path, frames: pd.DataFrame, results: Path, media: Media) -> dict[str, Any]:
+    events = read_events(folder, results)
     curve = _thinned(frames)
     films = {kind: media.add(inside(folder / file, folder)) for kind, file in FILMS.items()}
     shows_all = films["plain"] is not None or films["annotated"] is not None
     return {
-        "name": _name(folder, results),
+        "name": _name(folder, results) + (" (unfinished)" if is_unfinished(folder) else ""),
         "first": float(frames.seconds.min()),
         "last": float(frames.seconds.max()),
         "frames": len(frames),
@@ -107,18 +109,6 @@ def _found(results: Path, name: str) -> list[Path]:
     return [inside(path, results) for path in sorted(results.rglob(name), key=natural_order)]
 
 
-def inside(path: Path, folder: Path) -> Path:
-    """Hand back a path that really lies in a folder: what a link or an event names outside it is not shown to anybody.
-
-    Raises:
-        ValueError: it lies elsewhere.
-    """
-    if not path.resolve().is_relative_to(folder.resolve()):
-        msg = f"{path} leads out of its results folder, to {path.resolve()}. A page holds files of the results only."
-        raise ValueError(msg)
-    return path
-
-
 def _file_of(event: dict[str, Any], kind: str, folder: Path) -> Path:
     """Return a file that an event names."""
     return inside(folder / str(event.get(kind)), folder)
@@ -133,22 +123,18 @@ def _name(folder: Path, results: Path) -> str:
     return "/".join(parts)
 
 
-def _scores(folder: Path) -> pd.DataFrame:
-    path = inside(folder / SCORES, folder)
-    frames = pd.read_csv(path)
-    lacking = {"seconds", "pred_score"} - set(frames.columns)
-    if lacking or frames.empty:
-        msg = f"{path} lacks {', '.join(sorted(lacking)) or 'frames'}. Expected what `stmem watch` writes."
-        raise ValueError(msg)
-    return frames
+def _record(path: Path, **parts: type) -> dict[str, Any]:
+    """Read a record whose parts are of these types.
 
-
-def _read(path: Path) -> Any:  # noqa: ANN401  # whatever JSON holds
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        msg = f"{path} is damaged: {error}."
-        raise ValueError(msg) from error
+    Raises:
+        ValueError: it is damaged.
+    """
+    record: dict[str, Any] = read_json(path, dict)
+    for name, kind in parts.items():
+        if not isinstance(record.get(name), kind):
+            msg = f"{path} is damaged: {name!r} is missing, or not what this package writes."
+            raise ValueError(msg)  # noqa: TRY004  # the file is wrong, not a caller
+    return record
 
 
 def _thinned(frames: pd.DataFrame) -> pd.DataFrame:
@@ -181,9 +167,9 @@ def _thumbnail(path: Path, width: int = THUMBNAIL) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _distribution(folders: list[Path]) -> dict[str, Any]:
+def _distribution(scores: list[pd.DataFrame]) -> dict[str, Any]:
     """Count the scores of the videos with ground truth, normal and abnormal; where none has any, all together."""
-    frames = pd.concat([_scores(folder) for folder in folders])
+    frames = pd.concat(scores)
     known = "label" in frames and bool(frames.label.notna().any())
     if known:
         frames = frames[frames.label.notna()]
@@ -201,8 +187,9 @@ def _training(results: Path) -> dict[str, list[float]] | None:
     found += _found(results, "training.csv")
     if not found:
         return None
-    table = pd.read_csv(found[0])
-    if not {"epoch", "loss"} <= set(table.columns) or table.loss.isna().all():
-        return None
-    known = table[table.loss.notna()]
-    return {"epoch": known.epoch.tolist(), "loss": known.loss.tolist()}
+    with refuse_damaged(found[0], "table of losses"):
+        table = pd.read_csv(found[0])
+        if not {"epoch", "loss"} <= set(table.columns) or table.loss.isna().all():
+            return None
+        known = table[table.loss.notna()].astype({"epoch": int, "loss": float})
+        return {"epoch": known.epoch.tolist(), "loss": known.loss.tolist()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..results.files import to_json, whole_file
+from ..results.files import to_json, write_text
 from .collect import Media, collect
 
 
@@ -29,7 +29,9 @@ def write_page(results: Path | str, page: Path | str | None = None) -> Path:
     media = Media()
     data = collect(results, media)
     data["media_left_out"] = media.num_left_out
-    parts = {name: files(__package__).joinpath(name).read_text() for name in ("page.html", "page.css", "page.js")}
+    parts = {
+        name: files(__package__).joinpath(name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
+    }
     held = "\n".join(f'<script type="text/plain" id="{name}">{body}</script>' for name, body in media.held.items())
     whole = Template(parts["page.html"]).substitute(
         title=html.escape(f"{data['title']}: STMem report"),
@@ -39,8 +41,7 @@ def write_page(results: Path | str, page: Path | str | None = None) -> Path:
         media=held,
     )
     target = results / "report.html" if page is None else Path(page)
-    with whole_file(target) as part:
-        part.write_text(whole)
+    write_text(target, whole)
     return target
 
 

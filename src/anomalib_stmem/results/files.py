@@ -35,6 +35,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears only when it is whole, as :func:`whole_file` has it."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def sync(path: Path) -> None:
     """Wait until a file is on the disk, and not only handed to the operating system."""
     with path.open("rb+") as file:

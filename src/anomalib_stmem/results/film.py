@@ -11,7 +11,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from .files import UNFINISHED
+from .files import UNFINISHED, sync
 
 TICKS = 1000  # per second; a frame is shown at the time it was seen
 AHEAD = 8  # frames that may wait to be encoded
@@ -80,6 +80,7 @@ class Film:
                 written.result()
             self._container.mux(self._stream.encode(None))
             self._container.close()
+            sync(self._part)
             self._part.replace(self.path)
         except (FFmpegError, OSError):
             self._part.unlink(missing_ok=True)

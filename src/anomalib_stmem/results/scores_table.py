@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .files import UNFINISHED
+from .files import UNFINISHED, sync
 
 if TYPE_CHECKING:  # a third of a second, before the first verdict
     import pandas as pd
@@ -25,7 +25,7 @@ class ScoresTable:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.unfinished = path, path.with_name(path.name + UNFINISHED)
-        self._file = self.unfinished.open("w", newline="")
+        self._file = self.unfinished.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._begun = False
 
@@ -49,6 +49,7 @@ class ScoresTable:
         """Give the file its name; a table without rows leaves none."""
         self._file.close()
         if self._begun:
+            sync(self.unfinished)
             self.unfinished.replace(self.path)
         else:
             self.unfinished.unlink()

@@ -12,7 +12,7 @@ import cv2
 from ..video.frame import Frame, Image
 from ..video.region import Polygon
 from .event_tracker import Change, Event, EventTracker
-from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, to_json, whole_file
+from .files import ANNOTATED, CURVE, EVENTS, PLAIN, SCORES, to_json, whole_file, write_text
 from .film import Film
 from .heat import cover_with_heat
 from .judged_frame import JudgedFrame
@@ -146,8 +146,7 @@ class VideoResults:
             film.close()
         self._films = {}
         self._before.clear()
-        with whole_file(self.folder / EVENTS) as part:
-            part.write_text(to_json(self.events, indent=1))
+        write_text(self.folder / EVENTS, to_json(self.events, indent=1))
         with whole_file(self.folder / "events.csv") as part:
             import pandas as pd  # not before the first verdict
 

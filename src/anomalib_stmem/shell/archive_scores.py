@@ -10,8 +10,9 @@ from rich.console import Console
 
 from ..data.archive import VideoArchive, archive_of
 from ..model.scoring import ScoreHead
-from ..results.files import whole_file
+from ..results.files import write_text
 from ..results.scores_table import ScoresTable
+from ..video.damaged_files import refuse_damaged
 from ..video.frame_rate import known_rates
 from ..video.identity import identity
 from .batch import JudgedBatch
@@ -41,14 +42,13 @@ class ArchiveScores(Callback):
         trainer.predict_loop.return_predictions = False
         self._begun = {}
         own, mark = pl_module.trained.fingerprint(), archive.results_dir / "model.txt"
-        if mark.exists() and mark.read_text() != own:
+        if mark.exists() and mark.read_text("utf-8") != own:
             msg = (
                 f"{archive.results_dir} holds scores of another model, which would be mixed with those of this one. "
                 "Name another folder with --data.results_dir."
             )
             raise ValueError(msg)
-        archive.results_dir.mkdir(parents=True, exist_ok=True)
-        mark.write_text(own)
+        write_text(mark, own)
 
     def on_predict_batch_end(
         self,
@@ -71,8 +71,7 @@ class ArchiveScores(Callback):
         if int(outputs.last_frame[-1]) == int(outputs.frames[-1]):
             del self._begun[video]
             table.close()
-            with whole_file(archive.source_of(video)) as part:
-                part.write_text(json.dumps(source))
+            write_text(archive.source_of(video), json.dumps(source))
             archive.failure_of(video).unlink(missing_ok=True)
 
     def on_predict_end(self, trainer: Trainer, pl_module: JudgingModule) -> None:
@@ -122,8 +121,9 @@ def _summarise(archive: VideoArchive, device: int) -> str:
 
 
 def _summary(name: str, scores: Path) -> dict[str, Any]:
-    frames = pd.read_csv(scores)
-    place = int(frames.pred_score.argmax())
-    highest = {"highest": frames.pred_score[place], "highest_at_seconds": frames.seconds[place]}
+    with refuse_damaged(scores, "table of scores"):
+        frames = pd.read_csv(scores)
+        place = int(frames.pred_score.argmax())
+        highest = {"highest": frames.pred_score[place], "highest_at_seconds": frames.seconds[place]}
     row = {"video": name, "frames": len(frames)} | highest
     return row | ({"frames_in_alarm": int(frames.pred_label.sum())} if "pred_label" in frames else {})

@@ -21,7 +21,7 @@ from ..evaluation.tables import candidates, compare
 from ..model.decision import LOW
 from ..model.scoring import MEASUREMENTS
 from ..model.torch_model import STMemModel
-from ..results.files import PERSPECTIVE, SCORES, to_json
+from ..results.files import PERSPECTIVE, SCORES, to_json, whole_file, write_text
 from ..results.report_text import markdown, print_events, print_table
 from ..results.scores_table import write_scores
 from .batch import JudgedBatch
@@ -68,9 +68,8 @@ class RunReport(Callback):
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self._epochs.append({"epoch": trainer.current_epoch, **logged})
         if trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            pd.DataFrame(self._epochs).to_csv(folder / "training.csv", index=False)
+            with whole_file(Path(trainer.default_root_dir) / "training.csv") as part:
+                pd.DataFrame(self._epochs).to_csv(part, index=False)
 
     def on_test_batch_end(
         self,
@@ -105,8 +104,8 @@ class RunReport(Callback):
         alarms = at_the_threshold(frames.pred_label.to_numpy() > 0, frames) if pl_module.trained.is_calibrated else None
         rows = {smoothing: table.to_dict("index") for smoothing, table in tables.items()}
         figures = {"metrics": metrics, "alarms": alarms, "events": events.to_dict("index"), "tables": rows}
-        (folder / "report.json").write_text(to_json(about | figures, indent=2))
-        (folder / "report.md").write_text(markdown(about, metrics, tables, events, alarms))
+        write_text(folder / "report.json", to_json(about | figures, indent=2))
+        write_text(folder / "report.md", markdown(about, metrics, tables, events, alarms))
         from ..results.curves import draw_event_curves, draw_roc
 
         draw_roc(frames, head.area, head.sources, folder / "roc.png")

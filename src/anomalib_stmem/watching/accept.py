@@ -1,6 +1,5 @@
 """What a person calls normal after the fact is remembered: how it looks, and how high its scores went."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -31,8 +30,10 @@ from ..model.decision import Rule
 from ..model.exemptions import allowance_of
 from ..model.torch_model import Judged
 from ..model.trained_model import TrainedModel
-from ..results.files import EVENTS, RUN, whole_file
+from ..results.files import RUN, whole_file
 from ..results.judged_frame import THRESHOLD
+from ..results.reading import read_events, read_json
+from ..video.damaged_files import refuse_damaged
 from ..video.frame import Frame, Image, planes
 from ..video.frame_rate import ASSUMED_RATE
 from ..video.names import folder_of
@@ -187,12 +188,14 @@ def _find(results: Path, name: str) -> tuple[str, dict[str, Any], str]:
     if not (results / RUN).is_file():
         msg = f"{results} holds no results of `stmem watch`: there is no {RUN} in it."
         raise FileNotFoundError(msg)
-    sources = {one["name"]: one["source"] for one in json.loads((results / RUN).read_text())["sources"]}
+    run = read_json(results / RUN, dict)
+    with refuse_damaged(results / RUN, "record of a watch"):
+        sources = {str(one["name"]): str(one["source"]) for one in run["sources"]}
     video, _, number = name.rpartition("/")
     if not video and len(sources) == 1:
         (video,) = sources
-    path = results / folder_of(video) / EVENTS
-    found = json.loads(path.read_text()) if video in sources and path.is_file() else []
+    folder = results / folder_of(video)
+    found = read_events(folder, results) if video in sources and folder.is_dir() else []
     events = {str(event["id"]): event for event in found}
     if number not in events:
         listed = ", ".join(f"{one}/1" for one in list(sources)[:3])
@@ -202,7 +205,7 @@ def _find(results: Path, name: str) -> tuple[str, dict[str, Any], str]:
         what = events[number]["camera"]
         msg = f"Event {name} is of the camera itself ({what}). `stmem calibrate` with such video makes it normal."
         raise ValueError(msg)
-    return video, events[number] | {"folder": str(path.parent)}, sources[video]
+    return video, events[number] | {"folder": str(folder)}, sources[video]
 
 
 def _frames_of(trained: TrainedModel, video: str, event: dict[str, Any], source: str) -> list[Image]:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..results.files import EVENT_LINES, RUN, new_folder, numbered, to_json, whole_file
+from ..results.files import EVENT_LINES, RUN, new_folder, numbered, to_json, write_text
 
 
 class RunFolder:
@@ -60,8 +60,7 @@ class RunFolder:
         self._write()
 
     def _write(self) -> None:
-        with whole_file(self.path / RUN) as part:
-            part.write_text(to_json(self._about, indent=1))
+        write_text(self.path / RUN, to_json(self._about, indent=1))
 
 
 def earlier_folders(wanted: Path) -> Iterator[Path]:
