@@ -63,9 +63,10 @@ from .shell.post_processor import CalibratedPostProcessor
 from .shell.progress_lines import ProgressLines
 from .shell.run_report import RunReport
 from .shell.run_videos import RunVideos
-from .shell.save_when_stopped import SaveWhenStopped
+from .shell.save_when_stopped import SaveWhenStopped, tell_where_it_goes_on
 from .shell.stage_folder import StageFolder
 from .shell.visualizer import ClipVisualizer
+from .shell.whole_checkpoints import WholeCheckpoints
 from .video.region import Region, region_of
 
 logger = logging.getLogger(__name__)
@@ -337,6 +338,12 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         data = getattr(self.trainer, "datamodule", None)
         return as_judged_batch(batch, self.model.window, getattr(data, "root", None))
 
+    def on_train_batch_start(self, batch: JudgedBatch, batch_idx: int) -> None:
+        """Let what is drawn at random follow from seed and step: a training that goes on draws the same."""
+        del batch, batch_idx
+        if self._options.seed is not None:
+            torch.manual_seed(self._options.seed + self.trainer.global_step)
+
     def training_step(self, batch: JudgedBatch, batch_idx: int) -> Tensor:
         """Compute ``L = gamma_i L_i + (1 - gamma_i) L_x`` (Eq. 13); the memories are updated on the way.
 
@@ -482,7 +489,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         share_results_folder(self.trainer)
         # anomalib asks the model, not the data, for this hook; Lightning's warning says no more than that.
         warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
-        # The rest of the epoch then draws its clips anew, which is no worse.
+        # Of data other than ours the rest of the epoch then draws its clips anew, which is no worse.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
         target = getattr(getattr(self.trainer, "datamodule", None), "target_frame", VideoTargetFrame.LAST)
         if target != VideoTargetFrame.LAST:
@@ -490,6 +497,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             raise ValueError(msg)
         if stage != "fit":
             return
+        if not isinstance(self.trainer.strategy.checkpoint_io, WholeCheckpoints):
+            self.trainer.strategy.checkpoint_io = WholeCheckpoints(self.trainer.strategy.checkpoint_io)
         if builtin_demo.is_wanted(self):
             builtin_demo.prepare(self)
         if self.model.appearance is not None:  # now, and not after the training, so that it says now what it lacks
@@ -551,6 +560,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             kept[REGION] = kept.get(REGION, torch.ones(1, 1)) * region
         self._learned_with = dict(checkpoint["hyper_parameters"])
         self._learned_epochs = int(checkpoint.get("epoch", -1)) + 1
+        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
+            tell_where_it_goes_on(self._trainer, checkpoint)
         self._proportion = proportion_in(checkpoint)
         self._examples, self._normal = examples_in(checkpoint), normal_in(checkpoint)
         if isinstance(self.post_processor, CalibratedPostProcessor):

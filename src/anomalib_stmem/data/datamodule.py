@@ -118,6 +118,7 @@ class ClipData(AnomalibVideoDataModule):
         self.damaged: OnDamage = damaged
         self.frame_rate = frame_rate
         self._read_for: tuple[Size | None, bool] | None = None  # frame size, and whether whole clips are judged
+        self._goes_on: tuple[int, int] | None = None  # epoch, and batches of it that a stopped training has seen
 
     # -- what a layout answers ---------------------------------------------------------------------------------------
 
@@ -221,6 +222,10 @@ class ClipData(AnomalibVideoDataModule):
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return as_floats(moved) if isinstance(moved, ClipBatch) else moved
 
+    def go_on(self, epoch: int, batches: int) -> None:
+        """Let the next training begin after some batches of an epoch, where another was stopped."""
+        self._goes_on = epoch, batches
+
     def train_dataloader(self) -> DataLoader:
         """Training clips, shuffled; batches hold bytes until they are on the device."""
         return self._loader(self.train_data, self.train_batch_size, shuffle=True, repeat=True)
@@ -236,18 +241,23 @@ class ClipData(AnomalibVideoDataModule):
 
     def _loader(self, dataset: ClipDataset, batch_size: int, shuffle: bool, repeat: bool) -> DataLoader:
         steps = getattr(self.trainer, "max_steps", -1)
+        order = ClipOrder(
+            dataset.clips_of_video,
+            dataset.frames_between_clips,
+            batch_size,
+            self.num_workers,
+            shuffle,
+            self._share(repeat),
+            steps * batch_size if steps > 0 else None,
+        )
+        if shuffle and self._goes_on is not None:
+            epoch, batches = self._goes_on
+            order.go_on(epoch, batches * batch_size)
+            self._goes_on = None
         return DataLoader(
             dataset,
             batch_size=batch_size,  # by keyword: Lightning rebuilds the loader for predictions
-            sampler=ClipOrder(
-                dataset.clips_of_video,
-                dataset.frames_between_clips,
-                batch_size,
-                self.num_workers,
-                shuffle,
-                self._share(repeat),
-                steps * batch_size if steps > 0 else None,
-            ),
+            sampler=order,
             num_workers=self.num_workers,
             collate_fn=partial(_of_items, self.external_collate_fn) if self.external_collate_fn else dataset.collate_fn,
             persistent_workers=self.num_workers > 0,

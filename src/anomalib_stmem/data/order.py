@@ -69,10 +69,15 @@ class ClipOrder(DistributedSampler[int]):
         total = sum(clips_of_video)
         self._total = total if wanted is None or not shuffle else min(total, wanted * share.devices)
         self._seed, self._epoch = torch.initial_seed() if share.seed is None else share.seed, 0
+        self._given = 0  # clips that the next epoch leaves out
 
     def set_epoch(self, epoch: int) -> None:
         """Go on from an epoch; Lightning calls it."""
         self._epoch = epoch
+
+    def go_on(self, epoch: int, given: int) -> None:
+        """Begin in the middle of an epoch, after so many clips, where a training was stopped."""
+        self._epoch, self._given = epoch, given
 
     def __len__(self) -> int:
         """Return the number of clips of an epoch on this device."""
@@ -86,8 +91,9 @@ class ClipOrder(DistributedSampler[int]):
         if self._share.repeat:
             sequence = torch.cat([sequence, sequence[: -len(sequence) % devices]])
         batches = sequence.tensor_split(devices)[self._share.rank].split(self._batch_size)
-        for turn in _take_turns(len(batches), self._workers):
-            yield from batches[turn].tolist()
+        clips = [clip for turn in _take_turns(len(batches), self._workers) for clip in batches[turn].tolist()]
+        given, self._given = self._given, 0
+        yield from clips[given:]
 
     def _sequence(self) -> torch.Tensor:
         clips = torch.arange(int(self._clips_of_video.sum())).split(self._clips_of_video.tolist())

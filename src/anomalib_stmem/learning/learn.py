@@ -4,11 +4,11 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from anomalib.engine import Engine
@@ -135,23 +135,15 @@ def learn(
             panel.tell(warning)
 
     before = out.with_suffix(".stopped.ckpt")
-    if before.is_file():
-        panel.tell(f"Going on from {before}, where learning was stopped. To begin anew, delete it.")
-    with TemporaryDirectory(prefix="stmem-learn-", dir=out.parent) as folder:
+    with _workplace(out, before, panel.tell) as folder:
+        if before.is_file():
+            panel.tell(f"Going on from {before}, where learning was stopped. To begin anew, delete it.")
         timer = _Until(began + 60 * minutes, stopping, look)
         engine = Engine(default_root_dir=folder, callbacks=[timer], logger=False, enable_model_summary=False)
         model = STMem(**model_options)
-        try:
-            with stopped_by_signals(stopping, threading.Event()):
-                engine.fit(model, datamodule=data, ckpt_path=before if before.is_file() else None)
-        except BaseException:
-            for stopped in Path(folder).rglob(STOPPED.name):
-                stopped.replace(before)
-                panel.tell(
-                    f"What was learned is in {before}, without a threshold. The same command goes on from there."
-                )
-            raise
-        (made,) = Path(folder).rglob("v0/weights/lightning/model.ckpt")
+        with stopped_by_signals(stopping, threading.Event()):
+            engine.fit(model, datamodule=data, ckpt_path=before if before.is_file() else None)
+        (made,) = folder.rglob("v0/weights/lightning/model.ckpt")
         made.replace(out)
     before.unlink(missing_ok=True)
     steps, took = engine.trainer.global_step, time.monotonic() - began
@@ -162,6 +154,25 @@ def learn(
     if recordings is None:
         shutil.rmtree(recorded, ignore_errors=True)
     return Learned(out, page, basis, steps, repeat, took)
+
+
+@contextmanager
+def _workplace(out: Path, before: Path, tell: Callable[[str], None]) -> Iterator[Path]:
+    """Make the folder of a training; what a training in it had learned when it was stopped or killed is kept."""
+    folder = out.with_suffix(".learning")
+
+    def clear_up() -> None:
+        for stopped in folder.rglob(STOPPED.name):
+            stopped.replace(before)
+            tell(f"What was learned is in {before}, without a threshold. The same command goes on from there.")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    clear_up()
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        clear_up()
 
 
 def _recorded(sources: Sequence[str], folder: Path, seconds: float, rtsp: Rtsp, panel: Panel) -> list[str]:

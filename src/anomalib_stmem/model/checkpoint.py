@@ -174,7 +174,20 @@ def write_changed(
     kept.update({name: value.clone() for name, value in values.items() if name in known})
     if budget is not None:
         checkpoint["hyper_parameters"]["false_alarms_per_hour"] = budget
-    torch.save(checkpoint | dict(entries), target)
+    save(checkpoint | dict(entries), target)
+
+
+def save(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint.
+
+    Raises:
+        OSError: the disk takes no more.
+    """
+    try:
+        torch.save(dict(checkpoint), path)
+    except RuntimeError as error:  # torch's word for it
+        msg = f"{path} cannot be written: {str(error).splitlines()[0]}. Is the disk full?"
+        raise OSError(msg) from error
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401

@@ -1,25 +1,60 @@
-"""Ctrl-C, SIGTERM or an error in the middle of a training: what was learned so far is kept, and a line says where."""
+"""Whatever ends a training too early, from Ctrl-C to a power cut: what was learned is kept, and a line says where."""
 
 import logging
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ..data.datamodule import ClipData
 from .budget import share_done
 
 logger = logging.getLogger(__name__)
 
 STOPPED = Path("weights", "lightning", "stopped.ckpt")  # in the folder of the run, beside anomalib's model.ckpt
+SAVE_EVERY = 300.0  # seconds of training that kill -9 or a power cut can cost
+
+
+def tell_where_it_goes_on(trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
+    """Tell a datamodule of ours which clips a training has seen that goes on; Lightning would begin the epoch again."""
+    data = getattr(trainer, "datamodule", None)
+    if isinstance(data, ClipData):
+        loop = checkpoint["loops"]["fit_loop"]
+        epoch, batches = loop["epoch_progress"]["current"]["processed"], loop["epoch_loop.batch_progress"]
+        seen = batches["current"]["processed"]
+        is_over = batches["is_last_batch"] and seen == batches["current"]["ready"]
+        data.go_on(epoch + is_over, 0 if is_over else seen)
 
 
 class SaveWhenStopped(Callback):
-    """Save a training that is stopped.
+    """Save a training now and then, and when it is stopped; a training that ends takes that file away.
 
     Lightning's ``OnExceptionCheckpoint`` wants to know its folder before anomalib has made one, saves weights that are
     not finite, and waits for ever for a process that has failed.
     """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        del trainer, pl_module
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Save it every :data:`SAVE_EVERY`, on all devices at the same step."""
+        del args, kwargs
+        is_due = time.monotonic() - self._saved_at > SAVE_EVERY
+        if trainer.strategy.broadcast(is_due) if trainer.world_size > 1 else is_due:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / STOPPED)
+            self._saved_at = time.monotonic()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take away what is no longer needed: the training has ended, and ``model.ckpt`` is whole."""
+        del pl_module
+        if trainer.is_global_zero:
+            (Path(trainer.default_root_dir) / STOPPED).unlink(missing_ok=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save it, unless nothing was learned yet or the weights are of no use."""
@@ -29,7 +64,11 @@ class SaveWhenStopped(Callback):
         if not learned or not all_stop or isinstance(exception, FloatingPointError):
             return
         path = Path(trainer.default_root_dir) / STOPPED
-        trainer.save_checkpoint(path)
+        try:
+            trainer.save_checkpoint(path)
+        except OSError as error:  # the disk may be why the training stops
+            logger.warning("The training was stopped, and what it has learned could not be saved: %s", error)
+            return
         if trainer.is_global_zero:
             logger.warning(
                 "The training was stopped after %d steps (%.0f %%). What it has learned is in %s. A threshold is set "

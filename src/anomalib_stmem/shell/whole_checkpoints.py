@@ -1,0 +1,44 @@
+"""Checkpoints of a training appear only when they are whole and on the disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO
+
+from ..model.checkpoint import save
+from ..results.files import whole_file
+
+
+class WholeCheckpoints(CheckpointIO):
+    """Saves beside the final name; everything else is left to another one.
+
+    Lightning's own writes to the temporary folder and moves the file. Where that lies on another disk, the move is a
+    copy: what breaks it off leaves a cut file under the final name, in place of the good one of before.
+
+    Args:
+        other: that loads, and saves to what is no path.
+    """
+
+    def __init__(self, other: CheckpointIO) -> None:
+        self._other = other
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OSError: the disk takes no more; what was there before is there still.
+        """
+        if "://" in str(path):
+            self._other.save_checkpoint(checkpoint, path, storage_options)
+            return
+        with whole_file(Path(path)) as part:
+            save(checkpoint, part)
+
+    def load_checkpoint(self, path: Path | str, map_location: Callable | None = None, **options: Any) -> dict[str, Any]:
+        """As the other one."""
+        return self._other.load_checkpoint(path, map_location, **options)
+
+    def remove_checkpoint(self, path: Path | str) -> None:
+        """As the other one."""
+        self._other.remove_checkpoint(path)
