@@ -251,7 +251,10 @@ def test_disk_that_is_full(tmp_path: Path, checkpoint: Path, here: Callable[...,
         video = noise(tmp_path / "gate.avi", 300)
         done = here("watch", video, "--ckpt", checkpoint, "--results", disk / "out")
         assert done.status == 2
-        assert "No space left on device" in done.wrong
+        assert "gate.avi: its results cannot be written to" in done.said
+        assert "No space left on device" in done.said
+        assert "MB are free on the disk" in done.said
+        assert json.loads((disk / "out" / "run.json").read_text())["sources"][0]["failure"].endswith("on device.")
         assert not list(disk.rglob("*.mp4"))
         assert not list(disk.rglob("scores.csv"))
     finally:

@@ -216,6 +216,9 @@ scores, events, snapshots, clips, and a film of the whole video.""",
         "--least-size", type=ClosedUnitInterval, default=0.0, help="share of the picture that an event must have"
     )
     _add_region(parser)
+    parser.add_argument(
+        "--keep", type=str | None, default=None, help="size of films and clips, as 50GB: the oldest make room"
+    )
     parser.add_argument("--webhook", type=str | None, default=None, help="URL that gets a POST per event")
     parser.add_argument(
         "--mqtt", type=str | None, default=None, help="mqtt://user:password@host/topic that gets each event"

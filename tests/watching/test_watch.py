@@ -23,7 +23,7 @@ from anomalib_stmem.results.film import Film
 from anomalib_stmem.results.judged_frame import Verdict
 from anomalib_stmem.results.reading import read_events
 from anomalib_stmem.video import camera, reader
-from anomalib_stmem.watching import signals, watch
+from anomalib_stmem.watching import signals, watch, watched
 from anomalib_stmem.watching.watch import Outcome
 
 
@@ -352,14 +352,64 @@ def test_disk_that_is_full_at_the_very_end(tmp_path: Path, said: Console, monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Film, "close", no_room)
-    with pytest.raises(OSError, match="No space left"):
-        watch.watch([str(film(tmp_path / "gate.avi", levels(20)))], "m", tmp_path / "out", console=said)
+    outcome = watch.watch([str(film(tmp_path / "gate.avi", levels(20)))], "m", tmp_path / "out", console=said)
+    assert outcome.failures[0].endswith("its results cannot be written: No space left on device.")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
         "events.jsonl",
         "run.json",
         "scores.csv.part",
     ]
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["sources"][0]["failure"] == "the program ended"
+    assert run_of(outcome)["sources"][0]["failure"] == outcome.failures[0]
+
+
+def no_room_for(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """Let films of a source fail, and only those."""
+    write = Film.write
+
+    def fail(film_: Film, image: np.ndarray, seconds: float) -> None:
+        if folder in film_.path.parts:
+            film_.discard()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(film_, image, seconds)
+
+    monkeypatch.setattr(Film, "write", fail)
+
+
+def test_trouble_of_one_file_with_the_disk_ends_that_file_only(
+    tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_room_for(monkeypatch, "b")
+    videos = [film(tmp_path / "day" / f"{name}.avi", levels(120, range(50, 60))) for name in "abc"]
+    outcome = watch.watch([str(videos[0].parent)], "m", tmp_path / "out", console=said)
+    assert outcome.num_events == 2
+    assert outcome.failures[0].startswith(
+        f"{videos[1]}: its results cannot be written to {outcome.folder / 'b'}: No space"
+    )
+    assert said.export_text().count("cannot be written") == 1
+    for name in "ac":
+        assert (outcome.folder / name / "events.json").is_file()
+    run = {one["name"]: one for one in run_of(outcome)["sources"]}
+    assert all(sum_of_reasons(one) == one["frames_read"] for one in run.values())
+
+
+def test_camera_is_judged_and_tells_of_events_while_its_disk_is_full(
+    tmp_path: Path, said: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "KEEP_AGAIN", 1.0)
+    no_room_for(monkeypatch, "gate")
+    camera = Camera(levels(200, range(50, 60), range(140, 150)))
+    with on_air(camera) as url:
+        outcome = _watch_for(8.5, [f"gate={url}"], tmp_path / "out", said)
+    assert not outcome.failures
+    told = [(line["state"], line["id"], line["snapshot"]) for line in lines(outcome)]
+    assert told[:2] == [("began", 1, "gate/events/0001.jpg"), ("ended", 1, None)]
+    assert told[2:] == [(state, 2, "gate_2/events/0002.jpg") for state in ("began", "ended")]
+    assert "Events are told all the same. In 1 s gate_2 is tried." in said.export_text()
+    (run,) = run_of(outcome)["sources"]
+    assert run["events"] == 2
+    assert sum_of_reasons(run) == run["frames_read"]
+    assert (outcome.folder / "gate_2" / "events" / "0002.mp4").is_file()
+    assert [one["id"] for video in collect(outcome.folder, Media())["videos"] for one in video["events"]] == [1, 2]
 
 
 def test_second_signal_after_a_second_is_not_caught() -> None:

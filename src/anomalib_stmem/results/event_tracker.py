@@ -68,11 +68,12 @@ class EventTracker:
     Args:
         frame_rate: frames per second.
         least_size: share of the picture that the largest region above the threshold must have for an event to begin.
+        num_before: events of the video that others have told of; numbers go on from there.
     """
 
-    def __init__(self, frame_rate: float, least_size: float = 0.0) -> None:
+    def __init__(self, frame_rate: float, least_size: float = 0.0, num_before: int = 0) -> None:
         self._frame_seconds, self._least_size = 1 / frame_rate, least_size
-        self.count = 0  # of events that began
+        self.count = num_before  # of events that began
         self.open: Event | None = None
 
     def push(self, judged: JudgedFrame) -> Iterator[Change]:

@@ -70,6 +70,7 @@ class VideoResults:
         least_size: as :class:`~.event_tracker.EventTracker` has it.
         keeps_plain: whether each event also keeps a clip without anything drawn on it, which `stmem accept` reads where
             the source cannot be read again.
+        num_before: events of the video that were told before.
         ignored: polygons of what of the picture does not count, which films and snapshots show.
         announce: is told what happens as it happens: ``began`` when an event begins, with its first snapshot, and
             ``ended`` when its clip is whole.
@@ -87,13 +88,14 @@ class VideoResults:
         least_size: float = 0.0,
         keeps_plain: bool = False,
         ignored: Sequence[Polygon] = (),
+        num_before: int = 0,
     ) -> None:
         self.folder, self.name, self.began = folder, name, began
         self.events: list[dict[str, Any]] = []
         self.num_judged = 0
         self._rate, self._margin, self._films_whole_video = frame_rate, margin, films_whole_video
         self._announce, self._ignored, self._keeps_plain = announce, ignored, keeps_plain
-        self._tracker = EventTracker(frame_rate, least_size)
+        self.tracker = EventTracker(frame_rate, least_size, num_before)
         self._painter: Painter | None = None
         self._films: dict[str, Film] = {}
         self._before: deque[JudgedFrame] = deque()  # of the last ``margin`` seconds, small
@@ -114,7 +116,7 @@ class VideoResults:
         if self._painter is None:
             self._painter = Painter((image.shape[0], image.shape[1]), self._ignored, self._margin)
         small = self._painter.resized(judged)
-        for change in self._tracker.push(judged):
+        for change in self.tracker.push(judged):
             self._follow(change, judged)
         self._before.append(small)
         while seconds - self._before[0].frame.seconds > self._margin:
@@ -125,12 +127,12 @@ class VideoResults:
     @property
     def is_alarm(self) -> bool:
         """Whether an event is going on."""
-        return self._tracker.open is not None
+        return self.tracker.open is not None
 
     @property
     def num_events(self) -> int:
-        """How many events have begun."""
-        return self._tracker.count
+        """How many events of the video have begun, with those before."""
+        return self.tracker.count
 
     def close(self) -> None:
         """Write what is left, and give every file its name.
@@ -138,7 +140,7 @@ class VideoResults:
         Raises:
             OSError: the disk takes no more; :meth:`discard` then.
         """
-        for change in self._tracker.finish():
+        for change in self.tracker.finish():
             self._unfolding[-1].event, self._unfolding[-1].is_over = change.event, True
         while self._unfolding:
             self._finish(self._unfolding.pop(0))
@@ -165,10 +167,16 @@ class VideoResults:
             draw_curve(frames, part, self.name)
 
     def discard(self) -> None:
-        """Leave nothing unfinished under a final name; scores so far stay, as ``scores.csv.part``."""
+        """Leave nothing unfinished under a final name; scores so far stay, as ``scores.csv.part``.
+
+        Events that are over are told; one that is open goes on in :attr:`tracker`.
+        """
         for film in [*self._films.values(), *(film for one in self._unfolding for film in (one.film, one.plain))]:
             if film is not None:
                 film.discard()
+        for one in self._unfolding:
+            if one.is_over:
+                self._tell("ended", one)
         self._films, self._unfolding = {}, []
         self._scores.discard()
 

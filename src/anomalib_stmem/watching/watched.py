@@ -10,7 +10,9 @@ from typing import Any
 
 from ..model.camera_watch import TOLD_AFTER
 from ..model.normal_view import Trouble
-from ..results.event_tracker import REASONS
+from ..results.event_tracker import REASONS, EventTracker
+from ..results.events_only import EventsOnly
+from ..results.files import numbered
 from ..results.judged_frame import JudgedFrame, Verdict
 from ..results.video_results import VideoResults
 from ..video.frame import Frame
@@ -22,6 +24,7 @@ from ..video.source import Source
 
 RATE_KNOWN_AFTER = 50  # frames
 LOST_AFTER = 5.0  # seconds without a picture, of a live source that is lost
+KEEP_AGAIN = 60.0  # seconds until results are tried again that could not be written
 FPS_SECONDS, FPS_FRAMES = 2.0, 500  # over which the speed shown is taken
 
 
@@ -53,8 +56,10 @@ class Watched:
         tell: Callable[[str], None],
     ) -> None:
         self.source, self.reader = source, reader
-        self.folder = folder / folder_of(source.name)
-        self.results: VideoResults | None = None
+        self.folder = self._first_folder = folder / folder_of(source.name)
+        self._num_folders = 1  # of its results; more where the disk took no more
+        self.results: VideoResults | EventsOnly | None = None
+        self._keeps_from = math.inf  # when results are tried again, by the clock of the process
         self.num_judged = self.num_not_judged = self.num_late = self.num_gaps = self.num_frozen = 0
         self.num_left = 0  # frames that waited for the network when the watch was stopped
         self.seconds = 0.0
@@ -100,23 +105,8 @@ class Watched:
         Raises:
             OSError: the disk takes no more.
         """
-        if self.results is None:
-            live = self.reader.is_live
-            rate = self.reader.tally.rate or self.reader.wanted or ASSUMED_RATE
-            films = (not live) if self._films is None else self._films
-            name = self.source.name
-            self.results = VideoResults(
-                self.folder,
-                name,
-                rate,
-                films,
-                self._margin,
-                self.reader.began,
-                self._announce,
-                self._least_size,
-                keeps_plain=live,
-                ignored=self._ignored,
-            )
+        if self.results is None or (time.monotonic() > self._keeps_from and not self.is_alarm):
+            self._begin_results()
         self.verdict, self.seconds = self.verdict if frame.is_late else verdict, frame.seconds
         self.num_judged += verdict is not None
         self.num_frozen += frame.frozen_since is not None
@@ -128,6 +118,46 @@ class Watched:
         self._follow(frame, verdict, trouble or ("frozen" if frame.frozen_since is not None else None))
         if self.num_judged == RATE_KNOWN_AFTER and verdict is not None:
             self._check_rate()
+
+    def _begin_results(self) -> None:
+        self._keeps_from = math.inf
+        live = self.reader.is_live
+        self.results = VideoResults(
+            self.folder,
+            self.source.name,
+            self._rate,
+            (not live) if self._films is None else self._films,
+            self._margin,
+            self.reader.began,
+            self._announce,
+            self._least_size,
+            keeps_plain=live,
+            ignored=self._ignored,
+            num_before=self.num_events,
+        )
+
+    def lose_results(self, error: OSError) -> str:
+        """Give up what cannot be written, and nothing else: a file ends, a camera is judged and its events are told.
+
+        Returns:
+            What to tell.
+        """
+        why = f"{self.source.shown}: its results cannot be written to {self.folder}: {error.strerror or error}."
+        if not self.reader.is_live:
+            self.discard(why)
+            return why
+        if isinstance(self.results, VideoResults):
+            self.results.discard()
+        tracker = EventTracker(self._rate, self._least_size) if self.results is None else self.results.tracker
+        self.results = EventsOnly(self.source.name, tracker, self._announce, self.reader.began)
+        self._keeps_from = time.monotonic() + KEEP_AGAIN
+        self._num_folders += 1
+        self.folder = numbered(self._first_folder, self._num_folders)
+        return f"{why} Events are told all the same. In {KEEP_AGAIN:g} s {self.folder.name} is tried."
+
+    @property
+    def _rate(self) -> float:
+        return self.reader.tally.rate or self.reader.wanted or ASSUMED_RATE
 
     def tick(self) -> None:
         """Tell of a live source from which no picture has come for :data:`LOST_AFTER`, second by second."""
@@ -159,7 +189,11 @@ class Watched:
             )
 
     def close(self) -> None:
-        """Finish its files."""
+        """Finish its files.
+
+        Raises:
+            OSError: the disk takes no more; :meth:`discard` then.
+        """
         self.reader.stop()
         if self.reader.error is not None:
             self.failure = str(self.reader.error)
