@@ -1,5 +1,6 @@
 """A training that is stopped in the middle loses nothing."""
 
+import errno
 import os
 import re
 import signal
@@ -110,7 +111,7 @@ def test_training_is_saved_now_and_then(scene: Path, tmp_path: Path, monkeypatch
             assert len(saved) == (trainer.global_step > 0)
 
     fit(scene, tmp_path, Look())
-    assert seen == [[], [1], [2]]
+    assert seen == [[], [1], [2]]  # the third would be after the last step
     assert not list(tmp_path.rglob("stopped.ckpt"))
     assert len(list(tmp_path.rglob("v0/weights/lightning/model.ckpt"))) == 1
 
@@ -132,8 +133,29 @@ def test_disk_that_is_full_leaves_the_checkpoint_of_before(
 
     filling = FillDisk()
     with pytest.raises(OSError, match=r"model\.ckpt\.part cannot be written: .* Is the disk full\?"):
-        fit(scene, tmp_path, filling, epochs=2)
+        fit(scene, tmp_path, filling, epochs=3)
     (kept,) = tmp_path.rglob("model.ckpt")
     assert kept.read_bytes() == filling.before
     assert not list(tmp_path.rglob("*.part"))
     assert "what it has learned could not be saved" in caplog.text
+
+
+def test_training_that_is_stopped_while_its_threshold_is_set_goes_on_before_its_last_step(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning would not validate again, and the threshold would be that of the epoch before."""
+    monkeypatch.setattr(save_when_stopped, "SAVE_EVERY", 0.0)
+
+    class StopAtTheEnd(Callback):
+        def on_validation_start(self, trainer, *args) -> None:  # noqa: ANN001, ANN002
+            del args
+            if trainer.global_step == 2 * STEPS:
+                raise OSError(errno.EIO, "gone")
+
+    _, unbroken = fit(scene, tmp_path / "unbroken", epochs=2)
+    with pytest.raises(OSError, match="gone"):
+        fit(scene, tmp_path / "broken", StopAtTheEnd(), epochs=2)
+    (saved,) = tmp_path.rglob("stopped.ckpt")
+    _, model = fit(scene, tmp_path / "again", ckpt_path=saved, epochs=2)
+    for name, value in unbroken.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -118,8 +118,13 @@ def _moved_when_whole(folder: Path) -> Iterator[Path]:
 
     So an export that is broken off leaves the one of before, or files that do not agree with their check sums.
     """
-    with TemporaryDirectory(dir=folder, prefix="unfinished-") as scratch:
-        yield Path(scratch)
-        for file in sorted(Path(scratch).iterdir(), key=lambda file: (file.suffix != SEAL, file.name)):
+    scratch = folder / "unfinished"
+    rmtree(scratch, ignore_errors=True)  # of an export that was killed
+    scratch.mkdir()
+    try:
+        yield scratch
+        for file in sorted(scratch.iterdir(), key=lambda file: (file.suffix != SEAL, file.name)):
             sync(file)
             file.replace(folder / file.name)
+    finally:
+        rmtree(scratch, ignore_errors=True)

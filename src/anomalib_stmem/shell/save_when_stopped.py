@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..data.datamodule import ClipData
-from .budget import share_done
+from .budget import is_over, share_done
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ class SaveWhenStopped(Callback):
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Save it every :data:`SAVE_EVERY`, on all devices at the same step."""
+        """Save it every :data:`SAVE_EVERY`, on all devices at the same step; not after the last one, as below."""
         del args, kwargs
-        is_due = time.monotonic() - self._saved_at > SAVE_EVERY
+        is_due = time.monotonic() - self._saved_at > SAVE_EVERY and not is_over(trainer)
         if trainer.strategy.broadcast(is_due) if trainer.world_size > 1 else is_due:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / STOPPED)
             self._saved_at = time.monotonic()
@@ -57,9 +57,13 @@ class SaveWhenStopped(Callback):
             (Path(trainer.default_root_dir) / STOPPED).unlink(missing_ok=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save it, unless nothing was learned yet or the weights are of no use."""
+        """Save it, unless nothing was learned yet or the weights are of no use.
+
+        Nor is it saved after the last step, while the threshold is set: Lightning would go on with the threshold of
+        before, or none. What was saved last is there.
+        """
         del pl_module
-        learned = trainer.state.fn == TrainerFn.FITTING and trainer.global_step > 0
+        learned = trainer.state.fn == TrainerFn.FITTING and trainer.global_step > 0 and not is_over(trainer)
         all_stop = trainer.world_size == 1 or isinstance(exception, SIGTERMException)
         if not learned or not all_stop or isinstance(exception, FloatingPointError):
             return
