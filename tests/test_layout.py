@@ -116,3 +116,34 @@ def test_nothing_is_imported_that_the_command_does_not_need(statement: str, abse
     code = f"import sys; {statement}; sys.exit(', '.join({absent!r} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_runs_code_from_what_it_reads() -> None:
+    """No pickle but torch's with ``weights_only``, no eval, no shell: a checkpoint or a results folder is only data."""
+    forbidden = {
+        "eval",
+        "exec",
+        "compile",
+        "pickle.load",
+        "pickle.loads",
+        "os.system",
+        "os.popen",
+        "yaml.load",
+        "input",
+    }
+    for name, path in files().items():
+        for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+            called = ast.unparse(call.func)
+            assert called not in forbidden, f"{name}: {called}"
+            given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            assert given.get("shell", "False") == "False", name
+            assert given.get("allow_pickle", "False") == "False", name
+            if called == "torch.load":
+                assert given["weights_only"] == "True", name
+
+
+def test_text_is_written_in_utf_8_whatever_the_machine_is_set_to() -> None:
+    for name, path in files().items():
+        text = path.read_text("utf-8")
+        found = re.findall(r"\.(?:read_text|write_text)\(([^()]*(?:\([^()]*\))?[^()]*)\)", text)
+        assert all("utf-8" in given for given in found), (name, found)

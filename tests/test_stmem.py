@@ -657,3 +657,15 @@ def test_demo_tells_the_whole_story(tmp_path: Path, here: Callable[..., Done], m
     for name in ("watch/cycle", "watch/throw", "test/01", "test/04", "image_AUROC"):
         assert f'"{name}' in text, name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
+
+
+def test_sources_come_from_a_file_so_that_no_password_is_on_the_command_line(
+    tmp_path: Path, checkpoint: Path, here: Callable[..., Done]
+) -> None:
+    noise(tmp_path / "gate.avi", 12)
+    noise(tmp_path / "yard.avi", 12)
+    (tmp_path / "cameras.txt").write_text("front=gate.avi\nyard.avi\n")
+    done = here("watch", "@cameras.txt", "--ckpt", checkpoint)
+    assert done.status == 0, done
+    run = json.loads((tmp_path / "results" / "watch" / "run.json").read_text())
+    assert [one["name"] for one in run["sources"]] == ["front", "yard"]

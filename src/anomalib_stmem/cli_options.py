@@ -36,6 +36,7 @@ def parser() -> ArgumentParser:
     whole = ArgumentParser(
         prog="stmem", description=DESCRIPTION, version=__version__, formatter_class=_AsWritten, default_env=False
     )
+    whole.fromfile_prefix_chars = "@"  # other users of a machine see the command line, and with it passwords
     verbs = whole.add_subcommands(dest="subcommand", metavar="VERB")
     verbs.add_subcommand("learn", _learn_parser(), help="a model of a camera from normal video, within some minutes")
     verbs.add_subcommand("watch", _watch_parser(), help="judge video as it comes, and tell of events")
@@ -200,9 +201,10 @@ Judge video frame by frame, and tell of events as they happen. Several sources s
   stmem watch gate=rtsp://user:password@10.0.0.7/live yard=0 --ckpt model.ckpt --webhook http://127.0.0.1:8080/alarm
 
 A source is a video file, a folder of pictures, a folder of videos, a pipe, a camera by its number or device, or a
-URL; NAME=SOURCE names its results. Live sources that are lost are opened again. Ctrl-C (or SIGTERM) ends it with
-everything written: RESULTS/events.jsonl (a line when an event begins and one when its clip is whole) and, per source,
-scores, events, snapshots, clips, and a film of the whole video.""",
+URL; NAME=SOURCE names its results. @cameras.txt stands for the lines of a file, a source each: so no password is on the
+command line, where other users of the machine see it. Live sources that are lost are opened again. Ctrl-C (or SIGTERM)
+ends it with everything written: RESULTS/events.jsonl (a line when an event begins and one when its clip is whole) and,
+per source, scores, events, snapshots, clips, and a film of the whole video.""",
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to watch")
     parser.add_argument("--ckpt", required=True, type=str, help="checkpoint (.ckpt) or exported step (.xml, .onnx)")

@@ -32,7 +32,7 @@ from ..model.torch_model import Judged
 from ..model.trained_model import TrainedModel
 from ..results.files import RUN, whole_file
 from ..results.judged_frame import THRESHOLD
-from ..results.reading import read_events, read_json
+from ..results.reading import inside, read_events, read_json
 from ..video.damaged_files import refuse_damaged
 from ..video.frame import Frame, Image, planes
 from ..video.frame_rate import ASSUMED_RATE
@@ -215,7 +215,8 @@ def _frames_of(trained: TrainedModel, video: str, event: dict[str, Any], source:
         reader = Reader(find_sources([source])[0], trained.frame_rate, Arrival(), lambda _: None)
         frames = [frame.image for frame in _read(reader, event, before)]
     else:
-        clip = Path(event["folder"]) / str(event.get("plain"))
+        folder = Path(event["folder"])
+        clip = inside(folder / str(event.get("plain")), folder)
         if not clip.is_file():
             msg = f"Event {video}/{event['id']} cannot be seen again: neither {source} nor {clip} is there."
             raise FileNotFoundError(msg)

@@ -89,13 +89,7 @@ class Loop:
                     self._space.look()
                     if not self._go_on(playlists):
                         self.arrived.wait(0.1)
-                self._judged = self.network.answers()
-                for playlist in playlists:
-                    self._keep_judged(playlist.name, playlist.watched)
-                    left = playlist.give_up()
-                    if left is not None:
-                        left.num_left = int(self.network.has(playlist.name))
-                        self._close(left)
+                self._leave(playlists)
         except BaseException:
             for one in self._watched:
                 if not one.has_ended:
@@ -106,6 +100,17 @@ class Loop:
         self._end()
         failures = [one.failure for one in self._watched if one.failure is not None]
         return Outcome(self._folder.path, sum(one.num_events for one in self._watched), failures)
+
+    def _leave(self, playlists: list[Playlist]) -> None:
+        """Leave what is still watched, with what was judged of it."""
+        left = [(playlist.name, playlist.watched) for playlist in playlists if playlist.watched is not None]
+        for _, watched in left:  # all of them first, for to finish the files of one takes a while
+            watched.reader.stop()
+        self._judged = self.network.answers()
+        for name, watched in left:
+            self._keep_judged(name, watched)
+            watched.num_left += int(self.network.has(name))
+            self._close(watched)
 
     def _end(self) -> None:
         for one in self._watched:

@@ -41,11 +41,6 @@ class Playlist:
             return None, ended
         return frame, None
 
-    def give_up(self) -> Watched | None:
-        """Leave the source at hand; return it."""
-        given_up, self.watched = self.watched, None
-        return given_up
-
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to watch."""
