@@ -174,14 +174,14 @@ def stop_when_gone(server: Any) -> None:
 
 def of_events(count: int, folder: Path) -> tuple[list[Sample], str]:
     """Write so many events of one video, and the page of them."""
-    results, samples, number = VideoResults(folder / "events" / "gate", "gate", RATE, False), [], 0
+    results, samples, number = VideoResults(folder / "events" / "gate", "gate", RATE, False, margin=0.2), [], 0
     shown, calm, high = clip(), np.full((8, 8), 0.2, np.float32), np.full((8, 8), 0.8, np.float32)
-    per_event = 60  # frames, of which 10 are in alarm
+    per_event = 40  # frames, of which 5 are in alarm
     for event in range(count):
         if event % max(1, count // 100) == 0:
             samples.append(sample(event))
         for place in range(per_event):
-            alarm = place < 10
+            alarm = place < 5
             verdict = Verdict(number, 0.7 if alarm else 0.2, alarm, high if alarm else calm)
             results.push(JudgedFrame(Frame(number, number / RATE, shown[number % CLIP]), verdict))
             number += 1

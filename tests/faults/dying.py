@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +95,8 @@ def _wait(child: int, until: float, is_killed: bool) -> int | None:
             code = os.waitstatus_to_exitcode(status)
             return None if code == -signal.SIGKILL else code
         time.sleep(0.005)
-    os.killpg(child, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has only just begun, and is in our group still
+        os.killpg(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None if is_killed else -1

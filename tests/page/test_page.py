@@ -17,6 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from anomalib_stmem.page import collect as collect_module
 from anomalib_stmem.page.collect import MOST_POINTS, Media, collect
 from anomalib_stmem.page.page import as_script, write_page
 from anomalib_stmem.results.judged_frame import JudgedFrame, Verdict
@@ -365,3 +366,14 @@ def test_metric_that_is_not_defined_is_shown_with_why(browser: webdriver.Chrome,
     assert "F1 0.5000" in shown
     assert browser.find_element(By.ID, "model").text  # all of the page is there
     assert browser.get_log("browser") == []
+
+
+def test_page_of_very_many_events_has_pictures_of_the_highest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect_module, "MOST_PICTURES", 2)
+    record(tmp_path / "gate", range(30, 40), range(80, 95))
+    record(tmp_path / "yard", range(50, 60))
+    data = collect(tmp_path, Media())
+    events = [event for video in data["videos"] for event in video["events"]]
+    assert data["pictures_left_out"] == 1
+    lowest = min(events, key=lambda event: event["score"])
+    assert [event["thumbnail"] is None for event in events] == [event is lowest for event in events]

@@ -16,6 +16,7 @@ from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
 THUMBNAIL = 240  # pixels, width
+MOST_PICTURES = 300  # of events in a page: those of the highest scores; with more it opens slowly
 PICTURE = 720  # the same of the picture of perspective
 BINS = 40
 FILMS = {"plain": PLAIN, "annotated": ANNOTATED}
@@ -63,7 +64,11 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
         msg = f"No judged video in {results}: no folder in it has {SCORES} and {EVENTS}."
         raise FileNotFoundError(msg)
     scores = [read_scores(folder) for folder in folders]
-    videos = [_video(folder, frames, results, media) for folder, frames in zip(folders, scores, strict=True)]
+    events = [read_events(folder, results) for folder in folders]
+    highest = sorted((event for some in events for event in some), key=lambda event: -_score_of(event))
+    pictured = {id(event) for event in highest[:MOST_PICTURES]}
+    about = zip(folders, scores, events, strict=True)
+    videos = [_video(folder, frames, some, pictured, results, media) for folder, frames, some in about]
     return {
         "title": "/".join(part for part in results.parts[-3:] if part != "/") or results.resolve().name,
         "results": str(results),
@@ -73,13 +78,20 @@ def collect(results: Path, media: Media) -> dict[str, Any]:
         "scores": _distribution(scores),
         "runs": [_record(path, model=dict) for path in _found(results, RUN)],
         "tests": [_record(path, metrics=dict, tables=dict, config=dict) for path in _found(results, "report.json")],
+        "pictures_left_out": max(0, len(highest) - MOST_PICTURES),
         "perspective": [_thumbnail(path, PICTURE) for path in _found(results, PERSPECTIVE)],
         "training": _training(results),
     }
 
 
-def _video(folder: Path, frames: pd.DataFrame, results: Path, media: Media) -> dict[str, Any]:
-    events = read_events(folder, results)
+def _video(
+    folder: Path,
+    frames: pd.DataFrame,
+    events: list[dict[str, Any]],
+    pictured: set[int],
+    results: Path,
+    media: Media,
+) -> dict[str, Any]:
     curve = _thinned(frames)
     films = {kind: media.add(inside(folder / file, folder)) for kind, file in FILMS.items()}
     shows_all = films["plain"] is not None or films["annotated"] is not None
@@ -95,13 +107,22 @@ def _video(folder: Path, frames: pd.DataFrame, results: Path, media: Media) -> d
         "events": [
             event
             | {
-                "thumbnail": _thumbnail(_file_of(event, "snapshot", folder)),
-                "nearest": _thumbnail(_file_of(event, "nearest", folder)) if event.get("nearest") else None,
+                "thumbnail": _picture(event, "snapshot", folder) if id(event) in pictured else None,
+                "nearest": _picture(event, "nearest", folder) if id(event) in pictured else None,
                 "clip": None if shows_all else media.add(_file_of(event, "clip", folder)),
             }
             for event in events
         ],
     }
+
+
+def _score_of(event: dict[str, Any]) -> float:
+    score = event.get("score")
+    return float(score) if isinstance(score, int | float) else 0.0
+
+
+def _picture(event: dict[str, Any], kind: str, folder: Path) -> str | None:
+    return _thumbnail(_file_of(event, kind, folder)) if event.get(kind) else None
 
 
 def _found(results: Path, name: str) -> list[Path]:

@@ -146,22 +146,34 @@ timeline.addEventListener("pointermove", (event) => {
 
 // -- events -----------------------------------------------------------------------------------------------------------
 
+const AT_ONCE = 300;  // events that are listed before the page is shown; thousands would take seconds
+
 function listEvents() {
-  $("events-title").textContent = plural(video.events.length, "event");
-  $("events").replaceChildren(
-    ...video.events.map((event) => {
-      const when = `${clock(event.start)} to ${clock(event.end)}`;
-      const words = make("span", {}, make("strong", {}, when), make("small", {}, event.time ?? ""), make("small", {}, event.reason));
-      const picture = event.thumbnail ? make("img", { src: event.thumbnail, alt: `Peak of event ${event.id}` }) : make("span");
-      const like = event.nearest
-        ? make("figure", {}, make("img", { src: event.nearest, alt: "" }), make("figcaption", {}, "most like it in normal video"))
-        : make("span");
-      const button = make("button", { type: "button", "data-id": event.id }, picture, words, like);
-      button.addEventListener("click", () => seek(event.peak));
-      return make("li", {}, button, canBeAccepted(event) ? tick(event) : null);
-    }),
-  );
+  const without = data.pictures_left_out ? `; of all videos, ${data.pictures_left_out} lower ones are without a picture` : "";
+  $("events-title").textContent = plural(video.events.length, "event") + without;
+  $("events").replaceChildren();
   if (!video.events.length) $("events").append(make("li", {}, "No score was above the threshold."));
+  listFrom(0, video);
+}
+
+function listFrom(first, of) {
+  if (of !== video || first >= of.events.length) return;
+  $("events").append(...of.events.slice(first, first + AT_ONCE).map(listed));
+  setTimeout(listFrom, 0, first + AT_ONCE, of);
+}
+
+function listed(event) {
+  const when = `${clock(event.start)} to ${clock(event.end)}`, time = event.time ? make("small", {}, event.time) : null;
+  const words = make("span", {}, make("strong", {}, when), time, make("small", {}, event.reason));
+  const picture = event.thumbnail ? make("img", { src: event.thumbnail, alt: `Peak of event ${event.id}` }) : null;
+  const like = event.nearest
+    ? make("figure", {}, make("img", { src: event.nearest, alt: "" }), make("figcaption", {}, "most like it in normal video"))
+    : null;
+  const shape = picture === null ? "bare" : "pictured";
+  const button = make("button", { type: "button", "data-id": event.id, class: shape }, picture, words, like);
+  button.setAttribute("aria-current", event === current);
+  button.addEventListener("click", () => seek(event.peak));
+  return make("li", {}, button, canBeAccepted(event) ? tick(event) : null);
 }
 
 // What `stmem accept` needs: a watch of one checkpoint; what is wrong with the camera itself is not accepted.
