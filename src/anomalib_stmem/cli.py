@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
 
 from jsonargparse import Namespace
@@ -159,6 +160,9 @@ def _quiet() -> Iterator[None]:
     """Leave the terminal to what is said to the user; cv2 would also print URLs with their passwords."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show must not end a watch
+            stream.reconfigure(errors="backslashreplace")
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
