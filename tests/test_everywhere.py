@@ -45,7 +45,7 @@ def test_watch_and_report_run_in_a_bare_place(tmp_path: Path, optimised: tuple[s
     (source,) = json.loads((folder / "Ergebnis ä" / "run.json").read_text("utf-8"))["sources"]
     assert source["source"] == video.name
     assert source["frames_judged"] == 7
-    assert "Tor (früh)" in (folder / "Ergebnis ä" / "report.html").read_text("utf-8")
+    assert json.dumps(video.name) in (folder / "Ergebnis ä" / "report.html").read_text("utf-8")
 
 
 def _can_unshare() -> bool:

@@ -116,9 +116,9 @@ def _learn(inputs: Path, out: Path) -> int:
     from anomalib_stmem.learning import learn
     from anomalib_stmem.shell import save_when_stopped
 
-    save_when_stopped.SAVE_EVERY, learn.LEAST_MINUTES = 0.1, 0.05
+    save_when_stopped.SAVE_EVERY = 0.1
     learn.STMem = lambda **given: STMem(**given | TINY_MODEL)  # type: ignore[assignment,misc]
-    return _stmem("learn", inputs / "long.mp4", "--out", out / "gate.ckpt", "--minutes", "0.02")
+    return _stmem("learn", inputs / "long.mp4", "--out", out / "gate.ckpt", "--minutes", "0.05")
 
 
 def _learned(out: Path) -> Any:

@@ -103,5 +103,5 @@ def _prepare(inputs: Path) -> int:
     make_inputs(inputs)
     status = JOBS["stmem watch"].run(inputs, inputs)
     (inputs / "watch").rename(inputs / "watched")
-    write_long(inputs / "long.mp4", 70)
+    write_long(inputs / "long.mp4", 75, rate=5)
     return 0 if status in FINE else status

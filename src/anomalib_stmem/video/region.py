@@ -1,5 +1,6 @@
 """Which part of the picture counts: what a person painted on it, or polygons in fractions of it."""
 
+import os
 import re
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _corners(polygon: str, given: str, option: str) -> Polygon:
 
 
 def _painted(path: Path, size_hw: Size, option: str, trained_at: float | None) -> Region:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where a name is too long
         msg = f"There is no file {path.absolute()}, which {option} names. {HOW}"
         raise FileNotFoundError(msg)
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
