@@ -16,7 +16,7 @@ RELEASE = Path(__file__).parent / "data" / "release_0.1.0.ckpt"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no LC_ALL")
-@pytest.mark.parametrize("optimised", [(), ("-O",)])
+@pytest.mark.parametrize("optimised", [(), pytest.param(("-O",), marks=pytest.mark.slow)])
 def test_watch_and_report_run_in_a_bare_place(tmp_path: Path, optimised: tuple[str, ...]) -> None:
     """All at once: nothing of the user's is there but the files that are named."""
     folder = tmp_path / "Straße 7, hinten"

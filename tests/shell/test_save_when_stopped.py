@@ -17,6 +17,7 @@ from anomalib_stmem import STMem, VideoFolder
 from anomalib_stmem.shell import save_when_stopped
 
 STEPS = 3
+SLOW = pytest.mark.slow
 
 
 class StopAt(Callback):
@@ -77,7 +78,9 @@ def test_what_is_of_no_use_is_not_saved(how: Exception, scene: Path, tmp_path: P
     assert not list(tmp_path.rglob("stopped.ckpt"))
 
 
-@pytest.mark.parametrize(("step", "workers"), [(1, 0), (4, 0), (3, 2), (5, 2)])
+@pytest.mark.parametrize(
+    ("step", "workers"), [(4, 0), (5, 2), pytest.param(1, 0, marks=SLOW), pytest.param(3, 2, marks=SLOW)]
+)
 def test_training_that_goes_on_ends_as_an_unbroken_one(scene: Path, tmp_path: Path, step: int, workers: int) -> None:
     """In the middle of the first and the second epoch, and between them."""
     _, unbroken = fit(scene, tmp_path / "unbroken", epochs=2, workers=workers)
