@@ -48,3 +48,13 @@ def test_mat_without_masks_is_named(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "1_label.mat", {"gt": 1})
     with pytest.raises(ValueError, match=r"1_label\.mat holds \['gt'\].*volLabel"):
         open_masks(tmp_path / "1_label.mat")
+
+
+def test_mask_whose_header_asks_for_more_than_cv2_takes(tmp_path: Path) -> None:
+    """At which cv2 raises an error of its own."""
+    folder = write_mask_images(tmp_path / "masks", square_masks(2, [1]))
+    data = bytearray((folder / "002.bmp").read_bytes())
+    data[22:26] = (2**31 - 1).to_bytes(4, "little")  # its height
+    (folder / "002.bmp").write_bytes(data)
+    with pytest.raises(ValueError, match=r"002\.bmp cannot be decoded as an image"):
+        open_masks(folder)[1]

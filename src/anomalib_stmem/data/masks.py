@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from ..video.damaged_files import refuse_damaged
+from ..video.damaged_files import picture_or_none, refuse_damaged
 from ..video.finding import list_images
 
 Mask = NDArray[np.bool_]  # (h, w), true = abnormal
@@ -46,7 +46,7 @@ class MaskImages:
             ValueError: the file is not a readable image.
         """
         # As deep as it is, or a 1 in 16 bits would be lost; without an alpha channel, which is nowhere 0.
-        image = cv2.imread(str(self._files[frame]), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        image = picture_or_none(self._files[frame], cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
         if image is None:
             msg = f"{self._files[frame]} cannot be decoded as an image. Restore the mask or remove its video."
             raise ValueError(msg)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..results.files import ANNOTATED, EVENTS, PERSPECTIVE, PLAIN, RUN, SCORES, STRIP, UNFINISHED
 from ..results.judged_frame import THRESHOLD
 from ..results.reading import inside, is_unfinished, is_video, read_events, read_json, read_scores
-from ..video.damaged_files import refuse_damaged
+from ..video.damaged_files import picture_or_none, refuse_damaged
 from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
@@ -179,7 +179,7 @@ def _stretches(frames: pd.DataFrame) -> list[tuple[float, float]] | None:
 
 
 def _thumbnail(path: Path, width: int = THUMBNAIL) -> str | None:
-    image = cv2.imread(str(path))
+    image = picture_or_none(path)
     if image is None:
         return None
     height = round(image.shape[0] * width / image.shape[1])

@@ -1,8 +1,11 @@
 """What libraries raise over a damaged file, in one sentence that names the file."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import cv2
+from numpy.typing import NDArray
 
 from .names import shown
 
@@ -31,3 +34,10 @@ def refuse_damaged(path: Path, expected: str) -> Iterator[None]:
         said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
         msg = f"{shown(path)} is no {expected}, or it is damaged: {said.rstrip('.')}."
         raise ValueError(msg) from error
+
+
+def picture_or_none(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray | None:
+    """Read a picture as cv2 does; ``None`` also where a header asks for more than cv2 takes, at which it raises."""
+    with suppress(cv2.error):
+        return cv2.imread(str(path), flags)
+    return None

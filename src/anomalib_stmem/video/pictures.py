@@ -142,10 +142,9 @@ def read_picture(file: Path) -> Picture:
         raise DamagedPictureError(msg) from error
     _check(file, data)
     _refuse_huge(file, data)
-    encoded = np.frombuffer(data, np.uint8)
-    image: Any = cv2.imdecode(encoded, cv2.IMREAD_ANYCOLOR)
+    image = _by_cv2(data, cv2.IMREAD_ANYCOLOR)
     if image is None and data.startswith(TIFF):
-        image = _from_floats(file, cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
+        image = _from_floats(file, _by_cv2(data, cv2.IMREAD_UNCHANGED))
     if image is None:
         image = _by_pillow(file)
     return image.squeeze(-1) if image.ndim == 3 and image.shape[2] == 1 else image
@@ -237,6 +236,12 @@ def _from_floats(file: Path, image: Any) -> Any:  # noqa: ANN401
         msg = f"{shown(file)} holds floats from {low:.3g} to {high:.3g}. Expected [0, 1]."
         raise DamagedPictureError(msg)
     return np.round(255 * image).astype(np.uint8)
+
+
+def _by_cv2(data: bytes, flags: int) -> Any:  # noqa: ANN401
+    with suppress(cv2.error):  # of headers that ask for more than it takes
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None
 
 
 def _complaint_of_jpeg(data: bytes) -> str | None:

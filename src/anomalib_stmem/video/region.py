@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .damaged_files import picture_or_none
 from .frame import Size
 from .names import shown
 from .proportion import refuse_other_proportion
@@ -86,7 +87,7 @@ def _painted(path: Path, size_hw: Size, option: str, trained_at: float | None) -
     if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where a name is too long
         msg = f"There is no file {path.absolute()}, which {option} names. {HOW}"
         raise FileNotFoundError(msg)
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = picture_or_none(path)
     if picture is None:
         msg = f"{shown(path)}, which {option} names, is no picture. {HOW}"
         raise ValueError(msg)
