@@ -5,6 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -549,7 +550,7 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
             ValueError: an option that the weights or the calibration depend on differs, or the file is damaged.
         """
         path = None if self._trainer is None else self._trainer.ckpt_path
-        if path is not None:
+        if path is not None and Path(path).is_file():
             refuse_broken(path)
         refuse_earlier_state(checkpoint)
         refuse_not_finite(checkpoint)

@@ -26,8 +26,8 @@ def tell_where_it_goes_on(trainer: Trainer, checkpoint: Mapping[str, Any]) -> No
         loop = checkpoint["loops"]["fit_loop"]
         epoch, batches = loop["epoch_progress"]["current"]["processed"], loop["epoch_loop.batch_progress"]
         seen = batches["current"]["processed"]
-        is_over = batches["is_last_batch"] and seen == batches["current"]["ready"]
-        data.go_on(epoch + is_over, 0 if is_over else seen)
+        has_ended = batches["is_last_batch"] and seen == batches["current"]["ready"]
+        data.go_on(epoch + has_ended, 0 if has_ended else seen)
 
 
 class SaveWhenStopped(Callback):
