@@ -4,6 +4,7 @@ import io
 import json
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +37,14 @@ def video(folder: Path, _whole: Path) -> Outcome:
 def pictures(folder: Path, _whole: Path) -> Outcome:
     """Watch a folder of pictures; a standard decoder is cv2."""
     path = folder / "gate"
-    standard = sum(cv2.imread(str(file)) is not None for file in sorted(path.iterdir()))
+    standard = sum(_is_decoded_by_cv2(file) for file in sorted(path.iterdir()))
     return _loaded(path) or _watched(path, standard)
+
+
+def _is_decoded_by_cv2(file: Path) -> bool:
+    with suppress(cv2.error):
+        return cv2.imread(str(file)) is not None
+    return False
 
 
 def _loaded(path: Path) -> Outcome | None:

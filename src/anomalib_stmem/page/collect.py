@@ -16,7 +16,7 @@ from ..video.names import natural_order
 
 MOST_POINTS = 3000  # of a curve; of longer ones the highest of each stretch is kept
 THUMBNAIL = 240  # pixels, width
-MOST_PICTURES = 300  # of events in a page: those of the highest scores; with more it opens slowly
+MOST_PICTURES = 300  # of events in a page, with their clips: those of the highest scores; with more it opens slowly
 PICTURE = 720  # the same of the picture of perspective
 BINS = 40
 FILMS = {"plain": PLAIN, "annotated": ANNOTATED}
@@ -107,11 +107,11 @@ def _video(
         "events": [
             event
             | {
-                "thumbnail": _picture(event, "snapshot", folder) if id(event) in pictured else None,
-                "nearest": _picture(event, "nearest", folder) if id(event) in pictured else None,
-                "clip": None if shows_all else media.add(_file_of(event, "clip", folder)),
+                "thumbnail": _picture(event, "snapshot", folder) if is_pictured else None,
+                "nearest": _picture(event, "nearest", folder) if is_pictured else None,
+                "clip": media.add(_file_of(event, "clip", folder)) if is_pictured and not shows_all else None,
             }
-            for event in events
+            for event, is_pictured in ((event, id(event) in pictured) for event in events)
         ],
     }
 

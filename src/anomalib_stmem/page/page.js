@@ -149,7 +149,7 @@ timeline.addEventListener("pointermove", (event) => {
 const AT_ONCE = 300;  // events that are listed before the page is shown; thousands would take seconds
 
 function listEvents() {
-  const without = data.pictures_left_out ? `; of all videos, ${data.pictures_left_out} lower ones are without a picture` : "";
+  const without = data.pictures_left_out ? `; of all videos, ${data.pictures_left_out} lower ones are without picture and clip` : "";
   $("events-title").textContent = plural(video.events.length, "event") + without;
   $("events").replaceChildren();
   if (!video.events.length) $("events").append(make("li", {}, "No score was above the threshold."));
