@@ -9,7 +9,7 @@ import pytest
 from faults.kill_jobs import JOBS, broken_files
 
 BREAK_IT = Path(__file__).parents[1] / "break_it.py"
-QUICK = {"stmem watch", "stmem report"}
+QUICK = {"stmem report"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes cannot be forked")

@@ -79,7 +79,7 @@ def test_what_is_of_no_use_is_not_saved(how: Exception, scene: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("step", "workers"), [(4, 0), (5, 2), pytest.param(1, 0, marks=SLOW), pytest.param(3, 2, marks=SLOW)]
+    ("step", "workers"), [(4, 2), *(pytest.param(*given, marks=SLOW) for given in ((1, 0), (4, 0), (3, 2), (5, 2)))]
 )
 def test_training_that_goes_on_ends_as_an_unbroken_one(scene: Path, tmp_path: Path, step: int, workers: int) -> None:
     """In the middle of the first and the second epoch, and between them."""
@@ -143,6 +143,7 @@ def test_disk_that_is_full_leaves_the_checkpoint_of_before(
     assert "what it has learned could not be saved" in caplog.text
 
 
+@SLOW
 def test_training_that_is_stopped_while_its_threshold_is_set_goes_on_before_its_last_step(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

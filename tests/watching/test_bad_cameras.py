@@ -19,7 +19,7 @@ from rich.console import Console
 from anomalib_stmem.video import connection, reader
 from anomalib_stmem.watching import loop, watch
 
-RATE, SECONDS = 10, 8.0
+RATE, SECONDS = 10, 6.0
 JPEGS = [cv2.imencode(".jpg", picture(GREY, number))[1].tobytes() for number in range(8)]
 WIDE = [cv2.imencode(".jpg", picture(GREY, number, (96, 128)))[1].tobytes() for number in range(8)]
 
