@@ -159,7 +159,7 @@ def learn(
 @contextmanager
 def _workplace(out: Path, before: Path, tell: Callable[[str], None]) -> Iterator[Path]:
     """Make the folder of a training; what a training in it had learned when it was stopped or killed is kept."""
-    folder = out.with_suffix(".learning")
+    folder = out.with_suffix(".stmem-learning")  # a name that is nobody else's, for it is deleted
 
     def clear_up() -> None:
         for stopped in folder.rglob(STOPPED.name):
