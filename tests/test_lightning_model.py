@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 from pathlib import Path
-from pickle import UnpicklingError
 from zipfile import ZipFile
 
 import numpy as np
@@ -545,7 +544,7 @@ def test_code_in_a_checkpoint_is_not_executed_by_the_trainer(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": {}, "hyper_parameters": {}, "evil": Evil()}, "evil.ckpt")
-    with pytest.raises(UnpicklingError, match="WeightsUnpickler error"):
+    with pytest.raises(ValueError, match=r"evil\.ckpt is no checkpoint of STMem, .* Weights only load failed"):
         getattr(engine(tmp_path), command)(tiny(), datamodule=data(scene), ckpt_path="evil.ckpt")
     assert not Path("evil").exists()
 
@@ -558,3 +557,11 @@ def test_a_checkpoint_with_a_wrong_bit_is_not_tested(run: tuple, scene: Path, tm
     (tmp_path / "gate.ckpt").write_bytes(data_of)
     with pytest.raises(ValueError, match=r"gate\.ckpt is damaged: the check sum of"):
         engine(tmp_path).test(tiny(), datamodule=data(scene), ckpt_path=tmp_path / "gate.ckpt")
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_a_checkpoint_that_is_cut_off_is_refused_by_name(run: tuple, scene: Path, tmp_path: Path, command: str) -> None:
+    whole = (run[2] / "weights" / "lightning" / "model.ckpt").read_bytes()
+    (tmp_path / "gate.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"gate\.ckpt is no checkpoint of STMem, or it is damaged: File is not a zip"):
+        getattr(engine(tmp_path), command)(tiny(), datamodule=data(scene), ckpt_path=tmp_path / "gate.ckpt")

@@ -5,7 +5,6 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -36,7 +35,6 @@ from .model.checkpoint import (
     examples_in,
     normal_in,
     proportion_in,
-    refuse_broken,
     refuse_earlier_state,
     refuse_not_finite,
     refuse_other_options,
@@ -484,6 +482,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
     def setup(self, stage: str) -> None:
         """Before training, fall back to the demo scene without data, and to ``default_steps`` without a limit.
 
+        Checkpoints are written and read as :class:`WholeCheckpoints` does.
+
         Raises:
             ValueError: the data labels another frame than the last, or the last epoch would not be validated.
         """
@@ -496,10 +496,10 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         if target != VideoTargetFrame.LAST:
             msg = "STMem judges the last frame of a clip; this data labels another. Set --data.target_frame last."
             raise ValueError(msg)
-        if stage != "fit":
-            return
         if not isinstance(self.trainer.strategy.checkpoint_io, WholeCheckpoints):
             self.trainer.strategy.checkpoint_io = WholeCheckpoints(self.trainer.strategy.checkpoint_io)
+        if stage != "fit":
+            return
         if builtin_demo.is_wanted(self):
             builtin_demo.prepare(self)
         if self.model.appearance is not None:  # now, and not after the training, so that it says now what it lacks
@@ -547,11 +547,8 @@ class STMem(ClipExport, AnomalibModule):  # type: ignore[misc]  # what it export
         """Refuse a checkpoint made with other options, instead of judging with a mixture of both.
 
         Raises:
-            ValueError: an option that the weights or the calibration depend on differs, or the file is damaged.
+            ValueError: an option that the weights or the calibration depend on differs, or weights are not finite.
         """
-        path = None if self._trainer is None else self._trainer.ckpt_path
-        if path is not None and Path(path).is_file():
-            refuse_broken(path)
         refuse_earlier_state(checkpoint)
         refuse_not_finite(checkpoint)
         refuse_other_options(checkpoint, self.hparams)

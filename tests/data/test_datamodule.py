@@ -207,4 +207,23 @@ def test_demo_scene_is_drawn_once_and_whole(tmp_path: Path, monkeypatch: pytest.
     data.setup("fit")
     assert drawn == [3]
     assert len(data.test_data) == 7
-    assert not list(tmp_path.glob("*.part"))
+    assert list(tmp_path.rglob("v1*")) == [data.root]
+
+
+def test_two_processes_may_draw_the_demo_scene_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anomalib_stmem.data import walkway
+
+    begun = []
+
+    def draw(root: Path, seed: int) -> None:
+        begun.append(seed)
+        if len(begun) == 1:  # the other one begins later and ends sooner
+            WalkwayDemo(tmp_path, scene_seed=3, **TINY_DATA).prepare_data()
+        write_scene(root, num_training=2, num_testing=1, num_frames=12, seed=seed)
+
+    monkeypatch.setattr(walkway, "write_scene", draw)
+    data = WalkwayDemo(tmp_path, scene_seed=3, **TINY_DATA)
+    data.prepare_data()
+    data.setup("fit")
+    assert begun == [3, 3]
+    assert list(tmp_path.rglob("v1*")) == [data.root]

@@ -1,7 +1,7 @@
 """The drawn walkway as a datamodule like any other."""
 
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from anomalib.utils.path import resolve_dataset_root
@@ -52,7 +52,12 @@ class WalkwayDemo(VideoFolder):
         """Draw the scene unless it is there; the folder gets its name only when whole."""
         if self.root.is_dir():
             return
-        unfinished = self.root.with_name(f"{self.root.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        write_scene(unfinished, seed=self.scene_seed)
-        unfinished.rename(self.root)
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.root.parent, prefix=f"{self.root.name}.") as unfinished:
+            drawn = Path(unfinished) / self.root.name
+            write_scene(drawn, seed=self.scene_seed)
+            try:
+                drawn.rename(self.root)
+            except OSError:
+                if not self.root.is_dir():  # else another process has drawn the same one meanwhile
+                    raise

@@ -1,4 +1,4 @@
-"""Checkpoints of a training appear only when they are whole and on the disk."""
+"""Checkpoints of a trainer appear when they are whole and on the disk, and are loaded when they still are."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
 
-from ..model.checkpoint import save
+from ..model.checkpoint import refuse_broken, save
 from ..results.files import whole_file
+from ..video.damaged_files import refuse_damaged
 
 
 class WholeCheckpoints(CheckpointIO):
-    """Saves beside the final name; everything else is left to another one.
+    """Saves beside the final name, and loads what is not damaged; everything else is left to another one.
 
     Lightning's own writes to the temporary folder and moves the file. Where that lies on another disk, the move is a
     copy: what breaks it off leaves a cut file under the final name, in place of the good one of before.
@@ -36,8 +37,17 @@ class WholeCheckpoints(CheckpointIO):
             save(checkpoint, part)
 
     def load_checkpoint(self, path: Path | str, map_location: Callable | None = None, **options: Any) -> dict[str, Any]:
-        """As the other one."""
-        return self._other.load_checkpoint(path, map_location, **options)
+        """Read a checkpoint.
+
+        Raises:
+            ValueError: it is damaged; the message names it.
+            FileNotFoundError: it is not there.
+        """
+        if not Path(path).is_file():
+            return self._other.load_checkpoint(path, map_location, **options)
+        refuse_broken(path)
+        with refuse_damaged(Path(path), "checkpoint of STMem"):
+            return self._other.load_checkpoint(path, map_location, **options)
 
     def remove_checkpoint(self, path: Path | str) -> None:
         """As the other one."""
