@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from anomalib_stmem.registration import refuse_unreadable_configs
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -112,3 +115,16 @@ def test_registering_twice_changes_nothing() -> None:
     )
     result = python(code)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--config {}", "-c {}", "--config={}"])
+def test_config_that_is_no_text_is_refused_by_name(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gate.yaml").write_bytes(b"model: caf\xe9\n")
+    with pytest.raises(SystemExit):
+        refuse_unreadable_configs(["train", *flag.format(tmp_path / "gate.yaml").split()])
+    assert (
+        "gate.yaml is no config, which is text in UTF-8: invalid continuation byte at byte 10."
+        in capsys.readouterr().err
+    )

@@ -11,6 +11,7 @@ be the stock one; an entry point nobody would load. ``ANOMALIB_STMEM_REGISTER=0`
 import os
 import sys
 from functools import wraps
+from itertools import pairwise
 
 SWITCH = "ANOMALIB_STMEM_REGISTER"
 PIPELINES = "anomalib.cli.pipelines"
@@ -74,7 +75,9 @@ def _accept_options_of_paths(command_class) -> None:  # noqa: ANN001
 
     @wraps(begin)
     def begin_with_path(self, args=None, run=True) -> None:  # noqa: ANN001
-        begin(self, as_video_paths(sys.argv[1:] if args is None else args), run)
+        given = as_video_paths(sys.argv[1:] if args is None else args)
+        refuse_unreadable_configs(given)
+        begin(self, given, run)
 
     command_class.__init__ = begin_with_path
 
@@ -87,6 +90,26 @@ def as_video_paths(arguments):  # noqa: ANN001, ANN201
     if given[:1] != ["predict"] or not options or place >= len(given) or not os.path.exists(given[place]):  # noqa: PTH110  # no import
         return given
     return [*given[:place], "anomalib_stmem.VideoPaths", "--data.path", given[place], *given[place + 1 :]]
+
+
+def refuse_unreadable_configs(arguments) -> None:  # noqa: ANN001
+    """End with a sentence where a config is no text; jsonargparse ends in a traceback that does not name it.
+
+    Raises:
+        SystemExit: one is not.
+    """
+    given = list(arguments)
+    separate = [value for name, value in pairwise(given) if name in {"-c", "--config"}]
+    joined = [name.partition("=")[2] for name in given if name.startswith("--config=")]
+    path = ""
+    try:
+        for path in filter(os.path.isfile, separate + joined):
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123  # no import
+                file.read()
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        print(f"error: {path} is no config, which is text in UTF-8: {where}.", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
 
 
 def _accept_video_paths(engine_class) -> None:  # noqa: ANN001

@@ -1,5 +1,6 @@
 """Whole files of every kind that the project reads: small, and two of each kind, each in a folder of its own."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ FILMS: dict[str, tuple[str, str, str, str | None, dict[str, str]]] = {  # suffix
     "FFV1": (".mkv", "ffv1", "yuv420p", None, {}),
 }
 PIPED = "piped MKV"  # which cannot note its length
+CONFIGS = Path(__file__).parents[2] / "configs"
 IMAGES = (".jpg", ".png", ".bmp", ".tif", ".webp", ".pgm")
 
 
@@ -48,6 +50,7 @@ def write_originals(root: Path, kinds: Sequence[str] = ()) -> dict[str, str]:
         "masks: .npy": ("masks", _mask_array),
         "masks: .mat": ("masks", _mask_mat),
         "masks: pictures": ("masks", _mask_pictures),
+        "config": ("config", _config),
         "results: of a watch": ("results", _results),
         "results: broken off": ("results", _unfinished),
         "model: checkpoint": ("model", _checkpoint),
@@ -116,6 +119,10 @@ def _mask_mat(folder: Path, number: int) -> None:
 
 def _mask_pictures(folder: Path, number: int) -> None:
     write_mask_images(folder / "masks", square_masks(PICTURES, [3, 4 + number], SIZE))
+
+
+def _config(folder: Path, number: int) -> None:
+    shutil.copy(CONFIGS / ("demo.yaml", "ped2.yaml")[number], folder / "config.yaml")
 
 
 def _results(folder: Path, number: int) -> None:

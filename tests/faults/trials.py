@@ -4,7 +4,7 @@ import io
 import json
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,6 +147,27 @@ def results(folder: Path, _whole: Path) -> Outcome:
     return Outcome(AS_IT_SAYS if told["videos"] else SILENT)
 
 
+def config(folder: Path, whole: Path) -> Outcome:
+    """Read a config as ``anomalib train`` does. It has only one, which jsonargparse's sentences do not name."""
+    from anomalib.cli.cli import AnomalibCLI
+
+    def read(place: Path) -> Any:
+        return AnomalibCLI(["train", "--config", str(place / "config.yaml")], run=False).config
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            found = read(folder)
+    except SystemExit:
+        sentence = said.getvalue().partition("error: ")[2]
+        return Outcome(REFUSED, f"config.yaml: {sentence}") if sentence else Outcome(TRACEBACK, said.getvalue())
+    return Outcome(WHOLE if _options(found) == _options(read(whole)) else AS_IT_SAYS)
+
+
+def _options(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(config.as_flat()).items() if name != "train.config"}
+
+
 def model(folder: Path, whole: Path) -> Outcome:
     """Judge a video that is always the same."""
     name = next(path.name for path in whole.iterdir() if path.suffix in {".ckpt", ".onnx", ".xml"})
@@ -171,6 +192,7 @@ TRIALS: dict[str, Callable[[Path, Path], Outcome]] = {
     "labels": labels,
     "intervals": intervals,
     "masks": masks,
+    "config": config,
     "results": results,
     "model": model,
 }
