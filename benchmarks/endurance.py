@@ -3,10 +3,10 @@
     python benchmarks/endurance.py                                  everything, about two hours on two cores
     python benchmarks/endurance.py --parts stream --frames 20000    one part, shorter
 
-A tiny network is trained for it on drawn video. ``stream``: frames through `FrameStream`. ``file``: a tenth of them
-through `stmem watch`, as one film with an event now and then. ``live``: as many from a camera that breaks off again and
-again. ``events``: ten thousand events and the page of them. ``clock``: a hundred hours of a camera's clock at a frame
-per second. A clip is shown over and over, and its scores must be the same each time.
+A tiny network is trained for it on drawn video; it judges on a GPU where there is one. ``stream``: frames through
+`FrameStream`. ``file``: a tenth of them through `stmem watch`, as one film with an event now and then. ``live``: as many
+from a camera that breaks off again and again. ``events``: ten thousand events and the page of them. ``clock``: a hundred
+hours of a camera's clock at a frame per second. A clip is shown over and over, and its scores must be the same each time.
 """
 
 import argparse
@@ -55,12 +55,14 @@ class Sample(NamedTuple):
     megabytes: float
     files: int
     threads: int
+    on_gpu: float  # megabytes
 
 
 def sample(done: int) -> Sample:
     """Look at this process."""
     memory = PROCESS.memory_info().rss / 2**20
-    return Sample(done, time.monotonic(), memory, PROCESS.num_fds(), PROCESS.num_threads())
+    on_gpu = torch.cuda.memory_reserved() / 2**20 if torch.cuda.is_initialized() else 0.0
+    return Sample(done, time.monotonic(), memory, PROCESS.num_fds(), PROCESS.num_threads(), on_gpu)
 
 
 def clip() -> list[Image]:
@@ -278,12 +280,15 @@ def row(samples: Sequence[Sample]) -> list[str]:
     done = samples[-1].done
     early = [one for one in samples[1:] if one.done <= 0.2 * done][-max(2, len(samples) // 10) :]
     late = [one for one in samples if one.done >= 0.9 * done]
+    if len(early) < 2 or len(late) < 2:
+        return ["too short to compare", *[""] * 4]
     each = 1e3 * np.array(
         [(some[-1].seconds - some[0].seconds) / max(1, some[-1].done - some[0].done) for some in (early, late)]
     )
     cells = [f"{each[0]:.3f} -> {each[1]:.3f} ({100 * (each[1] / each[0] - 1):+.0f} %)"]
     memory = [float(np.median([one.megabytes for one in some])) for some in (early, late)]
     cells.append(f"{memory[0]:.0f} -> {memory[1]:.0f} ({100 * (memory[1] / memory[0] - 1):+.1f} %)")
+    cells.append(" -> ".join(f"{max(one.on_gpu for one in some):.0f}" for some in (early, late)))
     most = [[str(max(getattr(one, name) for one in some)) for some in (early, late)] for name in ("files", "threads")]
     return [*cells, *map(" -> ".join, most)]
 
@@ -309,7 +314,7 @@ def main() -> None:
             "clock": lambda: of_clock(ckpt, given.hours, folder),
         }
         for part in given.parts:
-            table = Table("part", "ms for each", "MB", "open files", "threads", "and")
+            table = Table("part", "ms for each", "MB", "MB on a GPU", "open files", "threads", "and")
             samples, told = parts[part]()
             table.add_row(part, *row(samples), told)
             console.print(table)

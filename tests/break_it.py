@@ -1,7 +1,7 @@
 """Tries to break the project, for some minutes to an hour; CI runs a small part.
 
 python tests/break_it.py input --count 10000    breaks files of every kind
-python tests/break_it.py kills --times 100      kills each command, and fills its disk
+python tests/break_it.py kills --times 33       kills each command 66 times, and fills its disk 33 times
 """
 
 import argparse
@@ -26,7 +26,8 @@ def main() -> int:
     broken.add_argument("--kinds", nargs="*", default=[], help="beginnings of the kinds' names; all by default")
     broken.add_argument("--workers", type=int, default=2, help="processes")
     killed = verbs.add_parser("kills", help="kill commands")
-    killed.add_argument("--times", type=int, default=100, help="of each command and kind of death")
+    killed.add_argument("--times", type=int, default=33, help="of each command and each of three kinds of death")
+    killed.add_argument("--seed", type=int, default=0, help="of the moments")
     killed.add_argument("--jobs", nargs="*", default=[], choices=[*JOBS, []], help="commands; all by default")
     given = parser.parse_args()
     began = time.monotonic()
@@ -50,7 +51,7 @@ def _break(root: Path, given: argparse.Namespace) -> bool:
 
 def _kill(root: Path, given: argparse.Namespace) -> bool:
     counts: Counter[tuple[str, bool]] = Counter()
-    for one in kill_jobs(root, given.times, given.jobs):
+    for one in kill_jobs(root, given.times, given.jobs, given.seed):
         counts[one.job, one.wrong is None] += 1
         if one.wrong is not None:
             print(f"{one.job}, {one.how}: {one.wrong}", flush=True)
