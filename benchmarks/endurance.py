@@ -4,9 +4,10 @@
     python benchmarks/endurance.py --parts stream --frames 20000    one part, shorter
 
 A tiny network is trained for it on drawn video; it judges on a GPU where there is one. ``stream``: frames through
-`FrameStream`. ``file``: a tenth of them through `stmem watch`, as one film with an event now and then. ``live``: as many
-from a camera that breaks off again and again. ``events``: ten thousand events and the page of them. ``clock``: a hundred
-hours of a camera's clock at a frame per second. A clip is shown over and over, and its scores must be the same each time.
+`FrameStream`. ``file``: a tenth of them through `stmem watch`, as one film with an event now and then. ``live``: as
+many from a camera that breaks off again and again. ``events``: ten thousand events and the page of them. ``clock``: a
+hundred hours of a camera's clock at a frame per second. A clip is shown over and over, and its scores must be the same
+each time.
 """
 
 import argparse
