@@ -42,8 +42,8 @@ def test_doors_of_models_and_data() -> None:
     "first",
     [
         "anomalib_stmem.data.clips",
-        "anomalib_stmem.lightning_model",
-        "anomalib_stmem.model.torch_model",
+        pytest.param("anomalib_stmem.lightning_model", marks=pytest.mark.slow),
+        pytest.param("anomalib_stmem.model.torch_model", marks=pytest.mark.slow),
         "anomalib.data",
     ],
 )

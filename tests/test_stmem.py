@@ -219,7 +219,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, checkpoint: Path, here: C
     assert "cannot read or write" in done.wrong
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_signal_in_mid_video_leaves_everything_whole(tmp_path: Path, checkpoint: Path, number: int) -> None:
     with on_air(Camera([90] * 2000, rate=10)) as url:
         command = [script(), "watch", f"gate={url}", "--ckpt", str(checkpoint), "--films", "true"]

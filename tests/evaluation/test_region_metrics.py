@@ -176,6 +176,7 @@ def test_order_of_frames_and_batches_do_not_matter(noisy: Regions, make) -> None
     assert value(make(), rows(noisy, order[:5]), rows(noisy, order[5:])) == pytest.approx(value(make(), noisy))
 
 
+@pytest.mark.slow
 def test_two_devices_with_uneven_shares_agree_with_one(noisy: Regions, tmp_path: Path) -> None:
     shares = [vars(rows(noisy, [0])), vars(rows(noisy, list(range(1, 12))))]  # the first device sees no region
     mp.spawn(replica.measure_regions, (tmp_path, shares), nprocs=2)

@@ -9,7 +9,7 @@ from faults.trials import BAD
 
 @pytest.mark.parametrize(
     ("kinds", "count"),
-    [(("video",), 48), (("pictures", "labels", "masks", "results", "config"), 56), (("model: checkpoint",), 12)],
+    [(("video",), 32), (("pictures", "labels", "masks", "results", "config"), 28), (("model: checkpoint",), 12)],
 )
 def test_nothing_bad_comes_of_broken_files(tmp_path: Path, kinds: tuple[str, ...], count: int) -> None:
     tried = list(break_input(tmp_path, count, kinds, num_workers=1))

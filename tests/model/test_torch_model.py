@@ -325,6 +325,7 @@ def test_looks_are_seen_in_the_networks_precision() -> None:
     torch.testing.assert_close(coarse, exact, atol=0, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_compiles_whole_and_once_for_all_lengths() -> None:
     """Without a graph break (``fullgraph``); by dynamo alone, because building code for a CPU takes minutes."""
     counter = CompileCounter()

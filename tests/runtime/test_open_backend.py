@@ -1,5 +1,6 @@
 """One step, three runtimes: the same numbers, and a sentence where one is missing or cannot."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,11 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (9, 20, 30, 3), np.uint8)
 FRAMES[:, :, 7:] = FRAMES[0, :, 7:]  # a picture that changes as a whole is not judged
 
 
-@pytest.fixture(scope="module")
-def model() -> STMem:
-    return calibrated(image_size=(32, 16), stem=2, score_error="both", prediction_weight=0.8)
+@pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["motion", "looks"])
+def model(request: pytest.FixtureRequest) -> STMem:
+    """With looks, whose export takes a minute, only among the slow tests."""
+    options = {"image_size": (32, 16), "stem": 2, "score_error": "both", "prediction_weight": 0.8}
+    return calibrated(**options, appearance=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,8 @@ def step_file(model: STMem, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def openvino_file(step_file: Path) -> Path:
     looks = looks_beside(step_file)
-    to_openvino(looks, looks.with_suffix(".xml"), None, ())
+    if looks.is_file():
+        to_openvino(looks, looks.with_suffix(".xml"), None, ())
     return to_openvino(step_file, step_file.with_suffix(".xml"), None, ())
 
 
@@ -72,7 +76,7 @@ def test_openvino_reads_the_onnx_file_too(step_file: Path, reference: list) -> N
 
 @pytest.mark.parametrize("place", ["cache", "file"])
 def test_what_openvino_compiles_is_kept_where_there_is_a_place(
-    openvino_file: Path, reference: list, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: STMem, openvino_file: Path, reference: list, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(exported_backends, "user_cache_path", lambda _: tmp_path / place)
@@ -80,7 +84,8 @@ def test_what_openvino_compiles_is_kept_where_there_is_a_place(
         verdict = push_all(FrameStream(openvino_file, precision="float32"))[-1]
         assert verdict.score == pytest.approx(reference[-1].score, abs=1e-4)
     kept = [path.name for path in (tmp_path / "cache").rglob("*.blob")]
-    assert len(kept) == (2 if place == "cache" else 0)  # the step and the looks
+    graphs = 1 if model.model.appearance is None else 2  # the step and the looks
+    assert len(kept) == (graphs if place == "cache" else 0)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -120,6 +125,8 @@ def test_stream_only_runs_what_the_score_needs() -> None:
     assert names == {"frame", "changed", "temporal", *looks, *(f"past_temporal_{place}" for place in range(3))}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [True], indirect=True)
 def test_looks_that_were_left_behind_are_missed(step_file: Path, tmp_path: Path) -> None:
     alone = tmp_path / "stream.onnx"
     alone.write_bytes(step_file.read_bytes())
@@ -128,8 +135,6 @@ def test_looks_that_were_left_behind_are_missed(step_file: Path, tmp_path: Path)
 
 
 def test_folding_changes_nothing(model: STMem) -> None:
-    import copy
-
     network = copy.deepcopy(model.model)
     fold_batch_norms(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
@@ -146,8 +151,8 @@ def test_normalisation_that_holds_an_activation_is_not_folded() -> None:
     torch.testing.assert_close(network(picture), expected)
 
 
-def test_stream_and_training_do_not_disturb_each_other(reference: list) -> None:
-    own = calibrated(image_size=(32, 16), stem=2, score_error="both", prediction_weight=0.8).train()
+def test_stream_and_training_do_not_disturb_each_other(model: STMem, reference: list) -> None:
+    own = copy.deepcopy(model).train()
     stream = FrameStream(own)
     assert own.training
     assert own.model.training
