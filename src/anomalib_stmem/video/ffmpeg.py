@@ -18,6 +18,8 @@ from .frame import MOST_PIXELS, Picture
 from .reasons import NoVideoError, why_not
 from .upright import Deinterlacer, Upright, can_deinterlace
 
+# Titles need not be UTF-8. PyAV 19, for Python 3.12 and later, has no option for it, and never fails over them.
+ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 GREATEST_RATE = 1000  # frames per second; what is beyond is a time base
 REORDERED = 64  # frames that a decoder may hold back, and more
 NO_TIME_STAMPS = 0x80  # AVFMT_NOTIMESTAMPS: times of such a format are made up
@@ -63,9 +65,7 @@ class FFmpegDecoder:
         name = str(address) if path is None else f"file:{path}"
         with Complaints() as said:
             try:
-                self._container: Any = av.open(
-                    name, options=dict(options or {}), timeout=timeouts, metadata_errors="replace"
-                )
+                self._container: Any = av.open(name, options=dict(options or {}), timeout=timeouts, **ANY_METADATA)
             except FFmpegError as error:
                 raise NoVideoError(why_not(error, said, path)) from None
         self._stream = cast("Any", self._container.streams.best("video"))
@@ -80,7 +80,7 @@ class FFmpegDecoder:
             raise NoVideoError(msg)
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # FFmpeg refuses before it allocates
-        self._size = path.stat().st_size if path and path.is_file() else self._container.size
+        self._size = path.stat().st_size if path and path.is_file() else self._container.size or 0  # PyAV 19: None
         self.frame_rate = self._announced_rate()
         self.damage = Damage()
         self.is_endless = path is None and self._size <= 0 and self._container.duration is None
