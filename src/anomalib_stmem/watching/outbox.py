@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,21 @@ class Outbox:
         self.path, self._lock = path, threading.Lock()
         try:
             self._file = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._file.execute("CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, target TEXT, event TEXT)")
-            self._file.execute("BEGIN EXCLUSIVE")  # from here on no other process gets in
-            self._file.execute("COMMIT")
+            try:
+                self._begin()
+            except BaseException:
+                self._file.close()
+                raise
         except sqlite3.Error as error:
             msg = f"{path} cannot be used: {error}."
             raise OSError(msg) from error
         self._target = target
+
+    def _begin(self) -> None:
+        self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._file.execute("CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, target TEXT, event TEXT)")
+        self._file.execute("BEGIN EXCLUSIVE")  # from here on no other process gets in
+        self._file.execute("COMMIT")
 
     def put(self, event: dict[str, Any]) -> None:
         """Add an event.
@@ -71,13 +78,11 @@ class Outbox:
 
         A file that another process holds is left alone.
         """
-        with suppress(OSError):
-            other = Outbox(path, self._target)
+        with suppress(OSError), closing(Outbox(path, self._target)) as other:
             while (waiting := other.first()) is not None:
                 number, event = waiting
                 self.put(event)
                 other.remove(number)
-            other.close()
 
     def close(self) -> None:
         """Let go of the file, and delete it if nothing waits."""
