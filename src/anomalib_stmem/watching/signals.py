@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 
 IMPATIENT_AFTER = 1.0  # seconds; some senders signal twice at once, as `timeout` does
@@ -13,6 +14,7 @@ IMPATIENT_AFTER = 1.0  # seconds; some senders signal twice at once, as `timeout
 @contextmanager
 def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
     """Set events at SIGINT and SIGTERM; who signals again after a second gets what the signal usually does."""
+    asked: SimpleQueue[bool] = SimpleQueue()  # its put may interrupt anything; Event.set in itself waits for ever
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     first: float | None = None
 
@@ -23,12 +25,17 @@ def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
         first = now if first is None else first
-        for event in events:
-            event.set()
+        asked.put(True)
+
+    def pass_on() -> None:
+        while asked.get():
+            for event in events:
+                event.set()
 
     if threading.current_thread() is not threading.main_thread():  # who calls from a thread minds signals
         yield
         return
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
     for number in before:
         signal.signal(number, stop)
     try:
@@ -36,3 +43,4 @@ def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(False)
