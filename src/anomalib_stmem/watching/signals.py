@@ -35,7 +35,8 @@ def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # who calls from a thread minds signals
         yield
         return
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    passing_on = threading.Thread(target=pass_on, name="signals", daemon=True)
+    passing_on.start()
     for number in before:
         signal.signal(number, stop)
     try:
@@ -44,3 +45,4 @@ def stopped_by_signals(*events: threading.Event) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         asked.put(False)
+        passing_on.join()
